@@ -1,0 +1,1 @@
+"""The command line: words -> calls -> exit code. No decisions about networks."""

@@ -1,0 +1,1 @@
+"""The lab: a flannel cluster in network namespaces of one machine, made to be broken."""

@@ -1,0 +1,58 @@
+"""What the operator asked for."""
+
+from enum import StrEnum
+
+from tracer.model.packet import Ip
+from tracer.model.record import Record
+
+
+class EndKind(StrEnum):
+    """What stands at one end of a trace."""
+
+    UNKNOWN = "unknown"
+    POD = "pod"
+    NODE = "node"
+    """The node's own flannel address (flannel.1), as in the origin's incident."""
+
+
+class End(Record, frozen=True, kw_only=True):
+    """One end of a trace, resolved through the API."""
+
+    kind: EndKind
+    name: str
+    """`namespace/name` of a pod; the name of a node."""
+    node: str
+    ip: Ip
+    host_network: bool = False
+
+
+class ProbeKind(StrEnum):
+    """What a probe is made of."""
+
+    UNKNOWN = "unknown"
+    ICMP = "icmp"
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class ProbePlan(Record, frozen=True, kw_only=True):
+    """What to send."""
+
+    kind: ProbeKind
+    port: int | None = None
+    count: int = 5
+    size: int | None = None
+    """Bytes of the IP packet; None: small (84 for ICMP over IPv4)."""
+    full_mtu: bool = True
+    """Follow with one probe of the overlay's full MTU, DF set."""
+
+
+class Request(Record, frozen=True, kw_only=True):
+    """A trace from one end to the other. `plan` None: passive, the pods' own traffic."""
+
+    source: End
+    destination: End
+    plan: ProbePlan | None
+    passive_s: float | None = None
+    active: bool = True
+    """May flantrace send test datagrams between the nodes when requests vanish on the underlay."""

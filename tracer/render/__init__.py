@@ -1,0 +1,1 @@
+"""Renderers: Diagnosis in, text out. They never look anything up."""
