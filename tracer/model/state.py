@@ -191,7 +191,7 @@ class NodeState(Record, frozen=True, kw_only=True, tag="state", tag_field="kind"
     pods: tuple[PodLink, ...] = ()
     """The traced pods that live here."""
     sysctls: Mapping[str, str] = {}
-    """Name as `sysctl` prints it, `net.ipv4.ip_forward`; `/` stands for a dot in a device's name."""
+    """Name as `sysctl` prints it, `net.ipv4.ip_forward`; `/` is a dot of a device's name."""
     files: Mapping[str, str] = {}
     """Absolute path -> text: subnet.env, CNI configuration, flannel's delegate files."""
     host_local: Mapping[str, str] = {}
