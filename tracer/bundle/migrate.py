@@ -1,0 +1,49 @@
+"""Older bundles, lifted step by step to today's format: one function a step, one table, one loop.
+
+A step takes the archive's texts by name and returns them as the next format would have written
+them. The format's number moves only when a field is removed or changes its meaning.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tracer.errors import BadBundle
+from tracer.model.bundle import FORMAT
+
+Texts = dict[str, bytes]
+
+STEPS: Mapping[int, Callable[[Texts], Texts]] = {}
+"""Format -> the step that lifts it to the next. Format 1 is the first."""
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+def lifted(texts: Texts, name: str) -> Texts:
+    """The texts in today's format; BadBundle for a newer one or for no bundle at all."""
+    try:
+        version = msgspec.json.decode(texts["bundle.json"], type=_Version).format
+    except KeyError:
+        raise BadBundle(
+            f"{name} is no flantrace bundle: it has no bundle.json",
+            where=name,
+            hint="pass a file that flantrace --save wrote",
+        ) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadBundle(
+            f"{name} is damaged: bundle.json: {error}", where=name, hint="copy it again"
+        ) from None
+    if version > FORMAT:
+        raise BadBundle(
+            f"{name} was written by a newer flantrace "
+            f"(format {version}, this reads up to {FORMAT})",
+            where=name,
+            hint="update flantrace",
+        )
+    if version < 1:
+        raise BadBundle(f"{name} has no format {version}", where=name, hint="copy it again")
+    for step in range(version, FORMAT):
+        texts = STEPS[step](texts)
+    return texts

@@ -1,0 +1,192 @@
+"""The few fields of Kubernetes objects that flantrace reads, and how they become our records."""
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+
+from tracer.model.cluster import FlannelPod, Node, Pod
+
+Item = TypeVar("Item")
+
+FLANNEL_KEYS = (
+    "kube-subnet-manager",
+    "backend-type",
+    "backend-data",
+    "backend-v6-data",
+    "public-ip",
+    "public-ipv6",
+    "public-ip-overwrite",
+    "public-ipv6-overwrite",
+    "node-public-ip",
+    "node-public-ipv6",
+)
+"""Ends of flannel's annotation keys; the prefix is free (flannel annotations.go)."""
+
+LABELS = ("kubernetes.io/hostname", "node.kubernetes.io/instance-type")
+
+
+class _Json(msgspec.Struct, rename="camel"):
+    """A part of a Kubernetes object; fields that we do not know are passed over."""
+
+
+class Meta(_Json):
+    """metadata of any object."""
+
+    name: str = ""
+    namespace: str = ""
+    annotations: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+    creation_timestamp: str | None = None
+    owner_references: list["Owner"] | None = None
+
+
+class Owner(_Json):
+    """An owner reference."""
+
+    kind: str = ""
+    name: str = ""
+
+
+class Typed(_Json):
+    """A node's address or condition."""
+
+    type: str = ""
+    address: str = ""
+    status: str = ""
+
+
+class NodeInfo(_Json):
+    """status.nodeInfo of a Node."""
+
+    kubelet_version: str | None = None
+
+
+class NodeStatus(_Json):
+    """status of a Node."""
+
+    addresses: list[Typed] | None = None
+    conditions: list[Typed] | None = None
+    node_info: NodeInfo | None = None
+
+
+class NodeSpec(_Json):
+    """spec of a Node."""
+
+    pod_cidr: str | None = msgspec.field(name="podCIDR", default=None)
+    pod_cidrs: list[str] | None = msgspec.field(name="podCIDRs", default=None)
+
+
+class NodeObject(_Json):
+    """A Node."""
+
+    metadata: Meta
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+    def node(self) -> Node:
+        """Our record of it."""
+        addresses = self.status.addresses or []
+        ready = [one for one in self.status.conditions or [] if one.type == "Ready"]
+        info = self.status.node_info
+        single = (self.spec.pod_cidr,) if self.spec.pod_cidr else ()
+        return Node(
+            name=self.metadata.name,
+            internal_ips=tuple(one.address for one in addresses if one.type == "InternalIP"),
+            external_ips=tuple(one.address for one in addresses if one.type == "ExternalIP"),
+            pod_cidrs=tuple(self.spec.pod_cidrs or single),
+            annotations=_flannel_only(self.metadata.annotations or {}),
+            labels={k: v for k, v in (self.metadata.labels or {}).items() if k in LABELS},
+            ready=ready[0].status == "True" if ready else None,
+            created=self.metadata.creation_timestamp,
+            kubelet_version=info.kubelet_version if info else None,
+        )
+
+
+class PodIp(_Json):
+    """One of status.podIPs."""
+
+    ip: str = ""
+
+
+class Container(_Json):
+    """A container of a spec or of a status."""
+
+    image: str | None = None
+    ready: bool | None = None
+
+
+class PodStatus(_Json):
+    """status of a Pod."""
+
+    phase: str = "Unknown"
+    pod_ip: str | None = msgspec.field(name="podIP", default=None)
+    pod_ips: list[PodIp] | None = msgspec.field(name="podIPs", default=None)
+    start_time: str | None = None
+    container_statuses: list[Container] | None = None
+
+
+class PodSpec(_Json):
+    """spec of a Pod."""
+
+    node_name: str | None = None
+    host_network: bool | None = None
+    containers: list[Container] | None = None
+
+
+class PodObject(_Json):
+    """A Pod."""
+
+    metadata: Meta
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+    def pod(self) -> Pod:
+        """Our record of it."""
+        single = (self.status.pod_ip,) if self.status.pod_ip else ()
+        several = tuple(one.ip for one in self.status.pod_ips or [] if one.ip)
+        return Pod(
+            namespace=self.metadata.namespace,
+            name=self.metadata.name,
+            ips=several or single,
+            node=self.spec.node_name,
+            host_network=bool(self.spec.host_network),
+            phase=self.status.phase,
+            created=self.metadata.creation_timestamp,
+        )
+
+    def flannel_pod(self) -> FlannelPod:
+        """Our record of it as a pod that runs flanneld."""
+        owners = [one for one in self.metadata.owner_references or [] if one.kind == "DaemonSet"]
+        images = [one.image for one in self.spec.containers or [] if one.image]
+        ready = [one.ready for one in self.status.container_statuses or []]
+        return FlannelPod(
+            namespace=self.metadata.namespace,
+            name=self.metadata.name,
+            node=self.spec.node_name,
+            started=self.status.start_time,
+            image=images[0] if images else None,
+            daemonset=owners[0].name if owners else None,
+            ready=all(ready) if ready else None,
+        )
+
+
+class ConfigMapObject(_Json):
+    """A ConfigMap."""
+
+    data: dict[str, str] = {}
+
+
+class List(msgspec.Struct, Generic[Item]):
+    """A list answer of the API."""
+
+    items: list[Item]
+
+
+def _flannel_only(annotations: Mapping[str, str]) -> dict[str, str]:
+    """flannel's annotations, whatever their prefix: `PREFIX/KEY` or `PREFIX/WORD-KEY`."""
+    return {
+        key: value
+        for key, value in annotations.items()
+        if any(key.partition("/")[2] == end or key.endswith(f"-{end}") for end in FLANNEL_KEYS)
+    }
