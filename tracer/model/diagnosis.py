@@ -82,6 +82,8 @@ class Tally(Record, frozen=True, kw_only=True):
     """How many went one way, and how many arrived."""
 
     way: Way
+    size: int | None = None
+    """Bytes of the one probe of the overlay's full MTU; None: all the others."""
     sent: int
     delivered: int
     dropped: int
