@@ -1,0 +1,107 @@
+"""Addresses, neighbour entries and forwarding databases."""
+
+import socket
+import struct
+
+from tracer.collect import words
+from tracer.collect.netlink import (
+    AF_BRIDGE,
+    RTM_GETADDR,
+    RTM_GETNEIGH,
+    Netlink,
+    attributes,
+    u32,
+)
+from tracer.collect.routes import SCOPES
+from tracer.model.state import Address, FdbEntry, Neighbour
+
+_IFADDR = struct.Struct("=BBBBI")
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_IFA_F_DEPRECATED = 0x20
+
+_NDMSG = struct.Struct("=BxxxiHBB")
+_NDA_DST, _NDA_LLADDR, _NDA_VLAN, _NDA_PORT, _NDA_VNI, _NDA_MASTER = 1, 2, 5, 6, 7, 9
+
+_STATES = {
+    0x00: "NONE", 0x01: "INCOMPLETE", 0x02: "REACHABLE", 0x04: "STALE", 0x08: "DELAY",
+    0x10: "PROBE", 0x20: "FAILED", 0x40: "NOARP", 0x80: "PERMANENT",
+}  # fmt: skip
+_FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale", 0x02: "reachable"}
+_FDB_FLAGS = {
+    0x02: "self", 0x04: "master", 0x10: "extern_learn", 0x20: "offload", 0x40: "sticky",
+    0x80: "router",
+}  # fmt: skip
+
+
+def addresses(netlink: Netlink) -> tuple[Address, ...]:
+    """Every address of every device, both families."""
+    found: list[Address] = []
+    for payload in netlink.dump(RTM_GETADDR, _IFADDR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+        family, bits, flags, scope, ifindex = _IFADDR.unpack_from(payload)
+        if family not in (socket.AF_INET, socket.AF_INET6):
+            continue
+        given = attributes(payload, _IFADDR.size)
+        packed = given.get(_IFA_LOCAL) or given.get(_IFA_ADDRESS)
+        if not packed:
+            continue
+        if _IFA_FLAGS in given:
+            flags = u32(given[_IFA_FLAGS])
+        found.append(
+            Address(
+                ifindex=ifindex,
+                ip=words.ip(packed),
+                prefix_length=bits,
+                scope=SCOPES.get(scope, str(scope)),
+                deprecated=bool(flags & _IFA_F_DEPRECATED),
+            )
+        )
+    return tuple(found)
+
+
+def neighbours(netlink: Netlink) -> tuple[Neighbour, ...]:
+    """Every neighbour entry of both families, those without ARP (NOARP) included."""
+    found: list[Neighbour] = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for payload in netlink.dump(RTM_GETNEIGH, _NDMSG.pack(family, 0, 0, 0, 0)):
+            _, ifindex, state, _, _ = _NDMSG.unpack_from(payload)
+            given = attributes(payload, _NDMSG.size)
+            if _NDA_DST not in given:
+                continue
+            found.append(
+                Neighbour(
+                    ifindex=ifindex,
+                    ip=words.ip(given[_NDA_DST]),
+                    mac=words.mac(given.get(_NDA_LLADDR)),
+                    state=_STATES.get(state, f"{state:#x}"),
+                )
+            )
+    return tuple(found)
+
+
+def fdb(netlink: Netlink) -> tuple[FdbEntry, ...]:
+    """Every forwarding database entry: of vxlan devices, bridges and their ports."""
+    found: list[FdbEntry] = []
+    for payload in netlink.dump(RTM_GETNEIGH, _NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)):
+        _, ifindex, state, flags, _ = _NDMSG.unpack_from(payload)
+        given = attributes(payload, _NDMSG.size)
+        mac = words.mac(given.get(_NDA_LLADDR))
+        if mac is None:
+            continue
+        names = [name for bit, name in _FDB_FLAGS.items() if flags & bit]
+        if _NDA_MASTER in given and "master" not in names:
+            names.append("master")
+        port, vlan, vni = given.get(_NDA_PORT), given.get(_NDA_VLAN), given.get(_NDA_VNI)
+        dst = given.get(_NDA_DST)
+        found.append(
+            FdbEntry(
+                ifindex=ifindex,
+                mac=mac,
+                dst=words.ip(dst) if dst else None,
+                state=_FDB_STATES.get(state, f"{state:#x}"),
+                flags=tuple(names),
+                vlan=struct.unpack("=H", vlan)[0] if vlan else None,
+                port=int.from_bytes(port, "big") if port else None,
+                vni=u32(vni) if vni else None,
+            )
+        )
+    return tuple(found)
