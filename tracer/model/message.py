@@ -31,6 +31,8 @@ class Start(Message, frozen=True, kw_only=True):
     """Underlay addresses of the other nodes: the uplink is where the route to them points."""
     vxlan_ports: tuple[int, ...] = ()
     """UDP ports to decode as VXLAN besides those of this node's own vxlan devices."""
+    neighbours: tuple[Ip, ...] = ()
+    """Next hops whose ARP or neighbour discovery belongs to the trace: peers' flannel addresses."""
     datagram_port: int = 0
     """Source port that marks our own test datagrams on the underlay; 0: none will be sent."""
     firewall: bool = True

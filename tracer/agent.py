@@ -1,0 +1,243 @@
+"""What runs on a node: take a snapshot, attach, stream what passes, probe when told, detach.
+
+Speaks on stdio, one JSON object a line. Leaves by itself when its standard input ends, when the
+operator's heartbeats stop, and on SIGTERM, SIGINT and SIGPIPE. Changes nothing on the node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tracer import __version__
+from tracer.bundle import codec
+from tracer.errors import FlantraceError
+from tracer.model.message import (
+    PROTOCOL,
+    Beat,
+    Bye,
+    Datagram,
+    Hello,
+    Probe,
+    Problem,
+    Ready,
+    Start,
+    Stop,
+)
+from tracer.model.record import Record
+from tracer.model.state import NodeState
+
+if TYPE_CHECKING:
+    from tracer.collect.bpf import Watch
+    from tracer.collect.probe import Prober
+    from tracer.model.observation import AttachedPoint
+
+SKEW = "install the same version of flantrace on both sides, or pass --agent"
+
+BEAT_S = 1.0
+"""How often a sign of life goes out."""
+
+SILENCE_S = 10.0
+"""An operator that says nothing for so long is gone: Kubernetes exec cannot close our stdin."""
+
+
+class Leave(Exception):
+    """The operator is gone or has asked us to end."""
+
+
+class Agent:
+    """One node's side of one trace."""
+
+    def __init__(self, node_in: int = 0, node_out: int = 1) -> None:
+        self._in = node_in
+        self._out = node_out
+        self._pending = b""
+        self._heard = time.monotonic()
+        self._selector = selectors.DefaultSelector()
+        self._watch: Watch | None = None
+        self._probers: list[Prober] = []
+        self._state: NodeState | None = None
+        self._beaten = 0.0
+
+    def run(self) -> int:
+        """Serve one operator to its end. Returns the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, _leave)
+        os.set_blocking(self._in, False)
+        try:
+            self._selector.register(self._in, selectors.EVENT_READ)
+            start = self._start()
+            self._prepare(start)
+            while True:
+                self._turn()
+        except (Leave, BrokenPipeError):
+            pass
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                self._end()
+        return 0
+
+    def _start(self) -> Start:
+        """Greet, then wait for the operator's first line."""
+        while True:
+            self._selector.select(SILENCE_S)
+            for message in self._orders():
+                if not isinstance(message, Start):
+                    continue
+                self._say(
+                    Hello(
+                        protocol=PROTOCOL,
+                        version=__version__,
+                        node=message.node,
+                        pid=os.getpid(),
+                    )
+                )
+                if message.protocol != PROTOCOL:
+                    raise Leave
+                return message
+
+    def _prepare(self, start: Start) -> None:
+        """Snapshot, attach, ready. What fails is a Problem; the rest goes on."""
+        from tracer.collect.points import points
+        from tracer.collect.snapshot import snapshot
+
+        state = snapshot(start.node, pods=start.pods, firewall=start.firewall)
+        self._state = state
+        self._say(state)
+        found, problems = points(state, peers=start.peers, pods=start.pods)
+        for problem in problems:
+            self._say(Problem(what=problem, hint="is the pod running on this node?"))
+        if start.pair is not None:
+            try:
+                self._attach(start, state, found)
+                return
+            except FlantraceError as error:
+                self._say(Problem(what=error.what, hint=error.hint))
+        self._say(Ready(points=(), attach="none", drops=False, reasons=False))
+
+    def _attach(self, start: Start, state: NodeState, points: tuple[AttachedPoint, ...]) -> None:
+        from tracer.collect.bpf import Filter, Watch
+
+        if start.pair is None:
+            return
+        own = {link.vxlan.port for link in state.links if link.vxlan is not None}
+        watched = Filter(
+            pair=start.pair,
+            vxlan_ports=tuple(sorted(own | set(start.vxlan_ports))),
+            neighbours=start.neighbours,
+            datagram_port=start.datagram_port,
+            netns=(state.netns, *(pod.netns for pod in state.pods)),
+        )
+        self._watch = watch = Watch(start.node, watched, points)
+        for problem in watch.problems:
+            self._say(Problem(what=problem, hint="trace again; devices came or went"))
+        self._selector.register(watch.fileno(), selectors.EVENT_READ)
+        self._say(
+            Ready(
+                points=watch.points,
+                attach=watch.attach,
+                drops=watch.drops,
+                reasons=watch.reasons,
+            )
+        )
+
+    def _turn(self) -> None:
+        """Wait for the next thing to do, and do it."""
+        due = min([time.monotonic() + BEAT_S, *(prober.due() for prober in self._probers)])
+        self._selector.select(max(0.0, due - time.monotonic()))
+        for message in self._orders():
+            self._obey(message)
+        self._report()
+        for prober in list(self._probers):
+            self._tell(prober.step())
+            if prober.done:
+                for file in prober.files():
+                    self._selector.unregister(file)
+                prober.close()
+                self._probers.remove(prober)
+        self._beat()
+
+    def _obey(self, message: Record) -> None:
+        if isinstance(message, Probe):
+            self._probe(message)
+        elif isinstance(message, Datagram):
+            from tracer.collect.datagram import send
+
+            for problem in send(message):
+                self._say(Problem(what=problem, hint="the underlay test did not leave this node"))
+        elif isinstance(message, Stop):
+            raise Leave
+
+    def _probe(self, order: Probe) -> None:
+        from tracer.collect.pods import pod_netns_fd
+        from tracer.collect.probe import Prober
+
+        try:
+            prober = Prober(order, None if order.from_host else pod_netns_fd(order.src))
+        except FlantraceError as error:
+            self._say(Problem(what=error.what, hint=error.hint))
+            return
+        for file in prober.files():
+            self._selector.register(file, selectors.EVENT_READ)
+        self._probers.append(prober)
+
+    def _orders(self) -> Iterable[Record]:
+        """The operator's lines that have arrived. Leave at the stream's end, or patience's."""
+        try:
+            data = os.read(self._in, 1 << 16)
+        except BlockingIOError:
+            if time.monotonic() - self._heard > SILENCE_S:
+                raise Leave from None
+            return []
+        if not data:
+            raise Leave
+        self._heard = time.monotonic()
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        try:
+            return [codec.to_agent(line) for line in lines if line]
+        except codec.DecodeError as error:
+            self._say(Problem(what=f"the operator's line is not understood: {error}", hint=SKEW))
+            raise Leave from None
+
+    def _report(self) -> None:
+        if self._watch is not None:
+            self._tell(self._watch.drain())
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beaten >= BEAT_S:
+            self._beaten = now
+            self._say(Beat(monotonic_ns=time.monotonic_ns()))
+
+    def _end(self) -> None:
+        """Detach first, then read the ring to its end: nothing that was recorded is lost."""
+        lost: int | None = None
+        for prober in self._probers:
+            prober.close()
+        if self._watch is not None:
+            self._watch.close()
+            self._report()
+            lost = self._watch.lost()
+        if self._state is not None:
+            from tracer.collect.netlink import counters
+
+            self._say(Bye(lost=lost, links=counters()))
+
+    def _tell(self, records: Iterable[Record]) -> None:
+        text = b"".join(codec.line(record) for record in records)
+        if text:
+            view = memoryview(text)
+            while view:
+                view = view[os.write(self._out, view) :]
+
+    def _say(self, record: Record) -> None:
+        self._tell((record,))
+
+
+def _leave(*_: object) -> None:
+    raise Leave

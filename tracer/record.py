@@ -1,0 +1,253 @@
+"""The operator's side of one recording: ask the API, start agents, send probes, gather.
+
+Reads as the recipe that it is. The result is a Bundle; nothing is concluded here beyond "is there
+anything left to wait for".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tracer import __version__
+from tracer.collect.kube import Api
+from tracer.core.leases import leases, net_conf
+from tracer.core.settle import NEIGHBOUR_S, UNDERLAY_S, Waiting, lost_on_underlay, waiting
+from tracer.ends import pods_wanted, resolve
+from tracer.errors import CollectFailed
+from tracer.model.bundle import FORMAT, Bundle
+from tracer.model.cluster import ClusterState
+from tracer.model.lease import Lease
+from tracer.model.message import PROTOCOL, Datagram, Probe, Start
+from tracer.model.path import Way
+from tracer.model.record import Record
+from tracer.model.request import EndKind, ProbeKind, ProbePlan, Request
+from tracer.session import Session
+
+INTERVAL_MS = 10
+REPLY_MS = 1000
+"""How long a probe's own socket waits for its answer."""
+
+DATAGRAM_S = 1.0
+"""How long a test datagram may take between two uplinks."""
+
+VXLAN_PORT = 8472
+"""The Linux kernel's default, which flannel leaves alone (flannel vxlan.go: Port 0)."""
+
+
+class Order(Record, frozen=True, kw_only=True):
+    """What the command line asked for."""
+
+    source: str
+    destination: str
+    namespace: str
+    plan: ProbePlan | None
+    passive_s: float | None
+    active: bool
+    kubeconfig: str | None
+    context: str | None
+    node_exec: str
+    agent: str | None
+    timeout_s: float
+
+
+class Recorder:
+    """One recording under way. `bundle()` is legal at any time: a partial result is a result."""
+
+    def __init__(self, order: Order, progress: Callable[[str], None]) -> None:
+        words = (order.source, order.destination)
+        wanted = pods_wanted(words, order.namespace)
+        progress("reading pods and leases")
+        api = Api(order.kubeconfig, order.context, order.timeout_s)
+        self._cluster = api.cluster(tuple(dict.fromkeys(wanted)))
+        source, destination = resolve(words, order.namespace, self._cluster)
+        self._order = order
+        self._request = Request(
+            source=source,
+            destination=destination,
+            plan=order.plan,
+            passive_s=order.passive_s,
+            active=order.active,
+        )
+        self._progress = progress
+        self._session = Session(order.node_exec, order.agent)
+        self._datagrams: list[Datagram] = []
+        self._created_at = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
+        self._datagram_port = random.randint(20_000, 30_000)
+        self._probe_id = os.getpid() & 0xFFFF
+
+    def run(self) -> None:
+        """Record from the first agent's start to the last one's end."""
+        session, request = self._session, self._request
+        nodes = list(dict.fromkeys((request.source.node, request.destination.node)))
+        try:
+            session.start({node: self._start(node) for node in nodes})
+            self._await_ready(nodes)
+            if request.source.node in session.ready:
+                self._send_or_watch()
+            if request.active and set(nodes) <= set(session.ready):
+                self._test_underlay()
+        finally:
+            session.stop(patience_s=3.0)
+        if not session.nodes and not session.observations:
+            first = session.troubles[0]
+            raise CollectFailed(first.what, where=self._order.node_exec, hint=first.hint)
+
+    def bundle(self) -> Bundle:
+        """Everything recorded so far."""
+        session = self._session
+        return Bundle(
+            format=FORMAT,
+            tool_version=__version__,
+            created_at=self._created_at,
+            request=self._request,
+            cluster=self._cluster,
+            nodes=dict(session.nodes),
+            agents=session.reports(),
+            observations=tuple(session.observations),
+            sent=tuple(session.sent),
+            datagrams=tuple(self._datagrams),
+            troubles=tuple(session.troubles),
+        )
+
+    def _await_ready(self, nodes: list[str]) -> None:
+        session = self._session
+        self._progress(f"starting agents on {' and '.join(nodes)}")
+        deadline = time.monotonic() + self._order.timeout_s
+        session.listen(lambda: set(nodes) <= set(session.ready) | session.gone, deadline)
+        for node in session.listening() - set(session.ready):
+            session.trouble(
+                node,
+                f"the agent on {node} was not ready in {self._order.timeout_s:g} s",
+                "give it more time: --timeout SECONDS",
+            )
+
+    def _send_or_watch(self) -> None:
+        plan, session = self._request.plan, self._session
+        if plan is None:
+            seconds = self._request.passive_s or 0.0
+            self._progress(f"watching the pods' own traffic for {seconds:g} s")
+            session.listen(lambda: not session.listening(), time.monotonic() + seconds)
+            return
+        total = 0
+        for order in self._probes(plan):
+            session.send(self._request.source.node, order)
+            total += order.count
+        self._progress(f"sending {total} {plan.kind.value} probes")
+        source = self._request.source.node
+        session.listen(
+            lambda: len(session.sent) >= total or source not in session.listening(),
+            time.monotonic() + total * INTERVAL_MS / 1000 + REPLY_MS / 1000 + 1.0,
+        )
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait as long as the kernel may still tell what became of a probe, and no longer."""
+        begun = time.monotonic()
+        patience = {Waiting.UNDERLAY: UNDERLAY_S, Waiting.NEIGHBOUR: NEIGHBOUR_S}
+        for state in iter(lambda: waiting(self.bundle()), Waiting.NOTHING):
+            waited = time.monotonic() - begun + REPLY_MS / 1000
+            if waited >= patience[state] or not self._session.listening():
+                return
+            self._progress(f"waiting for what became of the probes ({state.value})")
+            seen = len(self._session.observations)
+            self._session.listen(
+                lambda seen=seen: len(self._session.observations) > seen,  # type: ignore[misc]
+                min(time.monotonic() + 0.2, begun + patience[state]),
+            )
+
+    def _test_underlay(self) -> None:
+        """Requests or replies vanished between the uplinks: is it VXLAN's port, or every port?"""
+        lost = lost_on_underlay(self.bundle())
+        if not lost:
+            return
+        request = self._request
+        ends = (request.source.node, request.destination.node)
+        sender, receiver = ends if lost[0].way is Way.REQUEST else ends[::-1]
+        addresses = {lease.node: lease.public_ip for lease in self._leases()}
+        src, dst = addresses.get(sender), addresses.get(receiver)
+        if src is None or dst is None:
+            return
+        port = self._vxlan_port()
+        test = Datagram(src=src, dst=dst, src_port=self._datagram_port, ports=(port, port + 1))
+        self._progress(f"testing the underlay: one datagram to udp {port} and one to {port + 1}")
+        self._datagrams.append(test)
+        self._session.send(sender, test)
+        session = self._session
+        seen = len(session.observations)
+        session.listen(lambda: len(session.observations) >= seen + 4, time.monotonic() + DATAGRAM_S)
+
+    def _start(self, node: str) -> Start:
+        """What the agent on one node is to watch."""
+        request = self._request
+        ends = (request.source, request.destination)
+        others = {end.node for end in ends} - {node}
+        lease_of = {lease.node: lease for lease in self._leases()}
+        peers = [lease_of[other] for other in sorted(others) if other in lease_of]
+        return Start(
+            protocol=PROTOCOL,
+            version=__version__,
+            node=node,
+            pair=(request.source.ip, request.destination.ip),
+            pods=tuple(
+                end.ip
+                for end in ends
+                if end.node == node and end.kind is EndKind.POD and not end.host_network
+            ),
+            peers=tuple(lease.public_ip for lease in peers if lease.public_ip is not None)
+            or _internal_ips(self._cluster, others, request.source.ip),
+            vxlan_ports=(self._vxlan_port(),),
+            neighbours=tuple(_first(lease) for lease in peers if lease.pod_cidr is not None),
+            datagram_port=self._datagram_port if request.active else 0,
+        )
+
+    def _leases(self) -> list[Lease]:
+        """Leases of the address family that is traced."""
+        family = ipaddress.ip_address(self._request.source.ip).version
+        return [lease for lease in leases(self._cluster) if lease.family == family]
+
+    def _vxlan_port(self) -> int:
+        read = net_conf(self._cluster)
+        return (read.port if read is not None else None) or VXLAN_PORT
+
+    def _probes(self, plan: ProbePlan) -> list[Probe]:
+        """The small ones, then one of the overlay's full MTU."""
+        source = self._request.source
+        first = Probe(
+            id=self._probe_id,
+            src=source.ip,
+            dst=self._request.destination.ip,
+            probe=plan.kind,
+            port=plan.port,
+            first_seq=1,
+            count=plan.count,
+            size=plan.size,
+            interval_ms=INTERVAL_MS,
+            timeout_ms=REPLY_MS,
+            from_host=source.kind is EndKind.NODE or source.host_network,
+        )
+        if not plan.full_mtu or plan.kind is not ProbeKind.ICMP:
+            return [first]
+        import msgspec
+
+        return [first, msgspec.structs.replace(first, first_seq=plan.count + 1, count=1, size=0)]
+
+
+def _internal_ips(cluster: ClusterState, nodes: set[str], like: str) -> tuple[str, ...]:
+    """Where a peer has no lease: its InternalIPs, so that the uplink can still be found."""
+    family = ipaddress.ip_address(like).version
+    return tuple(
+        ip
+        for node in cluster.nodes
+        if node.name in nodes
+        for ip in node.internal_ips
+        if ipaddress.ip_address(ip).version == family
+    )
+
+
+def _first(lease: Lease) -> str:
+    return str(ipaddress.ip_network(lease.pod_cidr or "", strict=False).network_address)

@@ -1,0 +1,189 @@
+"""All agents of one recording: who is ready, who has left, and everything they said so far."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Mapping
+
+from tracer import __version__
+from tracer.collect.transport import Channel, Item, StreamEnd, agent_line, sudo_hint
+from tracer.errors import FlantraceError
+from tracer.model.bundle import AgentEnd, AgentReport, Trouble
+from tracer.model.message import (
+    PROTOCOL,
+    Beat,
+    Bye,
+    Hello,
+    Problem,
+    Ready,
+    Sent,
+    Start,
+    Stop,
+    ToAgent,
+)
+from tracer.model.observation import Observation
+from tracer.model.state import NodeState
+
+BEAT_S = 1.0
+SILENCE_S = 8.0
+"""An agent that says nothing for so long (its heartbeat is 1 s) has stopped answering."""
+
+BACKLOG = 100_000
+"""Lines waiting to be taken; beyond it the pipes fill, and the rings count what they lose."""
+
+
+class Session:
+    """Starts the agents, listens to all of them at once, and keeps what they say."""
+
+    def __init__(self, template: str, agent: str | None) -> None:
+        self._template = template
+        self._agent = agent
+        self._queue: queue.Queue[tuple[str, Item]] = queue.Queue(BACKLOG)
+        self._channels: dict[str, Channel] = {}
+        self._heard: dict[str, float] = {}
+        self._beaten = 0.0
+        self.ready: dict[str, Ready] = {}
+        self.nodes: dict[str, NodeState] = {}
+        self.byes: dict[str, Bye] = {}
+        self.gone: set[str] = set()
+        self.observations: list[Observation] = []
+        self.sent: list[Sent] = []
+        self.troubles: list[Trouble] = []
+
+    def start(self, starts: Mapping[str, Start]) -> None:
+        """Start all agents at once. One that cannot be started is a trouble, not an end."""
+        for node, start in starts.items():
+            try:
+                words = agent_line(self._template, self._agent, node)
+                channel = Channel(node, words, self._sink)
+            except FlantraceError as error:
+                self.trouble(node, error.what, error.hint)
+                self.gone.add(node)
+                continue
+            self._channels[node] = channel
+            self._heard[node] = time.monotonic()
+            channel.send(start)
+
+    def trouble(self, node: str | None, what: str, hint: str) -> None:
+        """Note something that could not be collected."""
+        trouble = Trouble(node=node, what=what, hint=hint)
+        if trouble not in self.troubles:
+            self.troubles.append(trouble)
+
+    def send(self, node: str, message: ToAgent) -> None:
+        """Hand a line to one agent, if it still listens."""
+        channel = self._channels.get(node)
+        if channel is not None:
+            channel.send(message)
+
+    def listen(self, until: Callable[[], bool], deadline: float) -> bool:
+        """Take what the agents say until the condition holds (True) or time is up (False)."""
+        while not until():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            try:
+                node, item = self._queue.get(timeout=min(left, BEAT_S / 2))
+                self._take(node, item)
+                while True:
+                    self._take(*self._queue.get_nowait())
+            except queue.Empty:
+                pass
+            self._keep_alive()
+        return True
+
+    def listening(self) -> set[str]:
+        """Nodes whose agent still answers."""
+        return set(self._channels) - self.gone
+
+    def stop(self, patience_s: float) -> None:
+        """Tell all agents to detach, take what they still have, and see them off."""
+        for node in self.listening():
+            self.send(node, Stop())
+        self.listen(lambda: not self.listening(), time.monotonic() + patience_s)
+        for node in self.listening():
+            self.trouble(
+                node, f"the agent on {node} did not end in time", "its records are partial"
+            )
+        for channel in self._channels.values():
+            channel.close(0.5)
+
+    def reports(self) -> dict[str, AgentReport]:
+        """What is known of every agent that was to run."""
+        return {node: self._report(node) for node in sorted({*self._channels, *self.gone})}
+
+    def _report(self, node: str) -> AgentReport:
+        ready, bye = self.ready.get(node), self.byes.get(node)
+        return AgentReport(
+            node=node,
+            end=AgentEnd.BYE if bye is not None else AgentEnd.SILENT,
+            points=ready.points if ready else (),
+            attach=ready.attach if ready else None,
+            drops=ready.drops if ready else False,
+            reasons=ready.reasons if ready else False,
+            lost=bye.lost if bye else None,
+            counters=bye.links if bye else {},
+        )
+
+    def _sink(self, node: str, item: Item) -> None:
+        self._queue.put((node, item))
+
+    def _take(self, node: str, item: Item) -> None:
+        self._heard[node] = time.monotonic()
+        match item:
+            case Observation():
+                self.observations.append(item)
+            case NodeState():
+                self.nodes[node] = item
+            case Sent():
+                self.sent.append(item)
+            case Ready():
+                self.ready[node] = item
+            case Bye():
+                self.byes[node] = item
+            case Problem():
+                self.trouble(node, item.what, item.hint)
+            case Hello():
+                self._greet(node, item)
+            case StreamEnd():
+                self._end(node, item)
+
+    def _greet(self, node: str, hello: Hello) -> None:
+        if hello.protocol != PROTOCOL:
+            self.trouble(
+                node,
+                f"the agent on {node} speaks protocol {hello.protocol} (flantrace {hello.version}),"
+                f" this is protocol {PROTOCOL} (flantrace {__version__})",
+                f"install flantrace {__version__} on {node}, or pass --agent",
+            )
+
+    def _end(self, node: str, end: StreamEnd) -> None:
+        self.gone.add(node)
+        if node in self.byes:
+            return
+        said = end.said.strip().splitlines()
+        tail = f": {said[-1]}" if said else ""
+        if end.garbage is not None:
+            what = f"the agent on {node} said something that is not understood: {end.garbage}"
+        elif node in self.ready:
+            what = f"the agent on {node} stopped answering{tail}"
+        else:
+            what = f"no agent could be started on {node}{tail}"
+        self.trouble(node, what, sudo_hint(end.said))
+
+    def _keep_alive(self) -> None:
+        """Our sign of life to all; an agent without one is given up."""
+        now = time.monotonic()
+        if now - self._beaten >= BEAT_S:
+            self._beaten = now
+            for node in self.listening():
+                self.send(node, Beat())
+        for node in self.listening() & set(self.ready):
+            if now - self._heard[node] > SILENCE_S:
+                self.gone.add(node)
+                self.trouble(
+                    node,
+                    f"the agent on {node} stopped answering: nothing for {SILENCE_S:.0f} s",
+                    "is the node up, and the way to it?",
+                )
