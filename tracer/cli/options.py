@@ -1,0 +1,112 @@
+"""The options that commands share, each declared once."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tracer.collect.transport import own_command
+from tracer.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEPTHS = ("verdict", "path", "full")
+
+
+def _stacked(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+output = _stacked(
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+    click.option(
+        "--depth",
+        type=click.Choice(DEPTHS),
+        default="path",
+        show_default=True,
+        help="How much of the same trace to print; verdict is one line of five words.",
+    ),
+    click.option(
+        "--color",
+        type=click.Choice(("auto", "always", "never")),
+        default="auto",
+        show_default=True,
+        help="auto: on a terminal, unless NO_COLOR is set.",
+    ),
+)
+
+reach = _stacked(
+    click.option("--lab", "use_lab", is_flag=True, help="Use the lab's cluster and nodes."),
+    click.option("--kubeconfig", type=click.Path(), help="As kubectl's."),
+    click.option("--context", help="A context of the kubeconfig."),
+    click.option(
+        "-n", "--namespace", default="default", show_default=True, help="Namespace of the pods."
+    ),
+    click.option(
+        "--node-exec",
+        metavar="TEMPLATE",
+        help="How to run a command on a node, such as 'ssh {node} sudo'.",
+    ),
+    click.option(
+        "--agent",
+        metavar="CMD",
+        help="How flantrace is called on the nodes. Default: this installation's path.",
+    ),
+    click.option(
+        "--timeout",
+        "timeout_s",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0.1),
+        default=15.0,
+        show_default=True,
+        help="How long to wait for the API server, and for an agent to be ready.",
+    ),
+)
+
+save = click.option(
+    "--save",
+    "save_to",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep everything recorded in one file, for `flantrace replay`.",
+)
+
+
+def way_to_nodes(
+    use_lab: bool, kubeconfig: str | None, node_exec: str | None
+) -> tuple[str | None, str]:
+    """The kubeconfig and the template that the options mean. UsageError says what to pass."""
+    if use_lab:
+        from tracer.lab.paths import KUBECONFIG
+
+        config = kubeconfig or str(KUBECONFIG)
+        if kubeconfig is None and not KUBECONFIG.exists():
+            raise UsageError(
+                "the lab is not up", where=str(KUBECONFIG), hint="start it: flantrace lab up"
+            )
+        return config, node_exec or f"{own_command()} lab exec {{node}} --"
+    if node_exec is None:
+        raise UsageError(
+            "no way to reach the nodes",
+            where="the command line",
+            hint="pass --node-exec 'ssh {node} sudo' (or docker exec ...), or --lab for the lab",
+        )
+    try:
+        if not shlex.split(node_exec):
+            raise ValueError("it is empty")
+    except ValueError as error:
+        raise UsageError(
+            f"the template cannot be read: {error}",
+            where=f"--node-exec {node_exec!r}",
+            hint="for instance --node-exec 'ssh {node} sudo'",
+        ) from None
+    return kubeconfig, node_exec

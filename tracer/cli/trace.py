@@ -1,0 +1,153 @@
+"""`flantrace trace A B`: words -> an order -> a recording -> the answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tracer.cli import options
+from tracer.cli.answer import Answer, print_answer
+from tracer.cli.progress import Progress
+from tracer.errors import UsageError
+from tracer.model.request import ProbeKind, ProbePlan
+
+MOST_PROBES = 1000
+"""A trace explains packets; a flood of them explains nothing more."""
+
+
+@click.command()
+@click.argument("source", metavar="POD_A")
+@click.argument("destination", metavar="POD_B")
+@options.reach
+@options.output
+@options.save
+@click.option(
+    "--probe",
+    "kind",
+    type=click.Choice(["icmp", "tcp", "udp"]),
+    default="icmp",
+    show_default=True,
+    help="What to send; tcp and udp need --port.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to probe.")
+@click.option(
+    "--count",
+    type=click.IntRange(1, MOST_PROBES),
+    help="Send so many probes of one size. Default: 5 small ones and one of full MTU.",
+)
+@click.option(
+    "--size", type=click.IntRange(28, 65535), help="Bytes of a probe's IP packet, DF set."
+)
+@click.option("--passive", is_flag=True, help="Send nothing: follow the pods' own traffic.")
+@click.option(
+    "--for", "duration", metavar="TIME", default="10s", show_default=True, help="With --passive."
+)
+@click.option(
+    "--no-active",
+    is_flag=True,
+    help="Never send test datagrams between the nodes when packets vanish on the underlay.",
+)
+def trace(source: str, destination: str, **words: object) -> int:
+    """Follow packets from POD_A to POD_B and back, and say what stops them.
+
+    A pod is [NAMESPACE/]NAME; node/NAME stands for a node's own flannel address.
+    """
+    return _trace(source, destination, words)
+
+
+def _trace(source: str, destination: str, words: dict[str, object]) -> int:
+    from tracer.bundle.archive import write
+    from tracer.record import Order, Recorder
+
+    kubeconfig, template = options.way_to_nodes(
+        bool(words["use_lab"]), _text(words["kubeconfig"]), _text(words["node_exec"])
+    )
+    plan, passive_s = _plan(words)
+    timeout = words["timeout_s"]
+    order = Order(
+        source=source,
+        destination=destination,
+        namespace=str(words["namespace"]),
+        plan=plan,
+        passive_s=passive_s,
+        active=not words["no_active"] and plan is not None,
+        kubeconfig=kubeconfig,
+        context=_text(words["context"]),
+        node_exec=template,
+        agent=_text(words["agent"]),
+        timeout_s=timeout if isinstance(timeout, float) else 15.0,
+    )
+    progress = Progress()
+    interrupted = False
+    try:
+        recorder = Recorder(order, progress)
+        try:
+            recorder.run()
+        except KeyboardInterrupt:
+            interrupted = True
+    finally:
+        progress.done()
+    bundle = recorder.bundle()
+    if isinstance(words["save_to"], Path):
+        write(bundle, words["save_to"])
+    answer = Answer(
+        as_json=bool(words["as_json"]), depth=str(words["depth"]), color=str(words["color"])
+    )
+    code = print_answer(bundle, answer)
+    return 130 if interrupted else code
+
+
+def _plan(words: dict[str, object]) -> tuple[ProbePlan | None, float | None]:
+    """The probes that the options mean, or the time to watch. UsageError for a contradiction."""
+    kind, port, count, size = (words[name] for name in ("kind", "port", "count", "size"))
+    if words["passive"]:
+        if kind != "icmp" or port or count or size:
+            raise UsageError(
+                "--passive sends no probes",
+                where="the command line",
+                hint="leave out --probe, --port, --count and --size",
+            )
+        return None, _seconds(str(words["duration"]))
+    if kind != "icmp" and port is None:
+        raise UsageError(
+            f"--probe {kind} needs --port", where="the command line", hint="--port 80, say"
+        )
+    if kind == "icmp" and port is not None:
+        raise UsageError(
+            "--port is for tcp and udp probes", where="the command line", hint="add --probe tcp"
+        )
+    return (
+        ProbePlan(
+            kind=ProbeKind(str(kind)),
+            port=port if isinstance(port, int) else None,
+            count=count if isinstance(count, int) else 5,
+            size=size if isinstance(size, int) else None,
+            full_mtu=kind == "icmp" and count is None and size is None,
+        ),
+        None,
+    )
+
+
+def _seconds(text: str) -> float:
+    """`10s`, `500ms`, `2m` or plain seconds -> seconds."""
+    for unit, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("", 1.0)):
+        number = text.removesuffix(unit) if unit else text
+        if unit and not text.endswith(unit):
+            continue
+        try:
+            seconds = float(number) * factor
+        except ValueError:
+            break
+        if 0 < seconds <= 86_400:
+            return seconds
+        break
+    raise UsageError(
+        f"{text!r} is no time to watch",
+        where="--for",
+        hint="for instance --for 10s, at most 24h",
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
