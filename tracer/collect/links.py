@@ -1,20 +1,30 @@
 """Network devices out of RTM_GETLINK, with their vxlan attributes and counters."""
 
 import array
+import contextlib
 import fcntl
 import socket
 import struct
 from collections.abc import Callable, Iterator
 
 from tracer.collect import words
-from tracer.collect.netlink import RTM_GETLINK, Attributes, Netlink, attributes, text, u32
+from tracer.collect.netlink import (
+    RTM_GETLINK,
+    Attributes,
+    Netlink,
+    attribute,
+    attributes,
+    text,
+    u32,
+)
 from tracer.model.state import Counters, Link, TcFilter, Vxlan
 
 _IFINFO = struct.Struct("=BxHiII")
 _IFF_UP = 0x1
 
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO = 1, 3, 4, 5, 10, 18
-_STATS64, _CARRIER, _LINK_NETNSID, _XDP = 23, 33, 37, 43
+_STATS64, _EXT_MASK, _CARRIER, _LINK_NETNSID, _XDP = 23, 29, 33, 37, 43
+_SKIP_STATS = 0x8
 _INFO_KIND, _INFO_DATA = 1, 2
 _VLAN_ID = 1
 _XDP_ATTACHED, _XDP_PROG_ID = 2, 4
@@ -40,34 +50,36 @@ def counters(netlink: Netlink) -> dict[str, Counters]:
     return {text(found[_IFNAME]): _counters(found) for _, _, found in _dump(netlink)}
 
 
-def links_and_xdp(netlink: Netlink) -> tuple[tuple[Link, ...], tuple[TcFilter, ...]]:
-    """All devices, and the XDP programs on them, from one dump."""
-    parsed = list(_dump(netlink))
-    programs = (_xdp(ifindex, found) for ifindex, _, found in parsed)
-    return tuple(_link(*one) for one in parsed), tuple(one for one in programs if one)
+def xdp_programs(netlink: Netlink) -> tuple[TcFilter, ...]:
+    """The XDP programs of every device; ours are none of them."""
+    programs = (_xdp(ifindex, found) for ifindex, _, found in _dump(netlink, _SKIP_STATS))
+    return tuple(one for one in programs if one)
 
 
-def driver_reader() -> Callable[[str], str | None]:
+@contextlib.contextmanager
+def driver_reader() -> Iterator[Callable[[str], str | None]]:
     """A function ifname -> name of its driver (ETHTOOL_GDRVINFO), None where it says nothing.
 
     By ioctl and not from /sys, which may belong to another namespace than we are in.
     """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-
-    def driver(ifname: str) -> str | None:
-        info = array.array("B", struct.pack("=I", _ETHTOOL_GDRVINFO) + bytes(_DRVINFO_SIZE - 4))
-        request = struct.pack("16sP", ifname.encode()[:15], info.buffer_info()[0])
-        try:
-            fcntl.ioctl(sock, _SIOCETHTOOL, request)
-        except OSError:
-            return None
-        return info.tobytes()[4:36].split(b"\0")[0].decode("ascii", "replace") or None
-
-    return driver
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        yield lambda ifname: _driver(sock, ifname)
 
 
-def _dump(netlink: Netlink) -> Iterator[tuple[int, int, Attributes]]:
-    for payload in netlink.dump(RTM_GETLINK, _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+def _driver(sock: socket.socket, ifname: str) -> str | None:
+    info = array.array("B", struct.pack("=I", _ETHTOOL_GDRVINFO) + bytes(_DRVINFO_SIZE - 4))
+    request = struct.pack("16sP16x", ifname.encode()[:15], info.buffer_info()[0])
+    try:
+        fcntl.ioctl(sock, _SIOCETHTOOL, request)
+    except OSError:
+        return None
+    return info.tobytes()[4:36].split(b"\0")[0].decode("ascii", "replace") or None
+
+
+def _dump(netlink: Netlink, mask: int = 0) -> Iterator[tuple[int, int, Attributes]]:
+    body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+    body += attribute(_EXT_MASK, struct.pack("=I", mask))
+    for payload in netlink.dump(RTM_GETLINK, body):
         _, _, ifindex, flags, _ = _IFINFO.unpack_from(payload)
         yield ifindex, flags, attributes(payload, _IFINFO.size)
 
