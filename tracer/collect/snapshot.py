@@ -11,7 +11,6 @@ from msgspec import structs
 from tracer.collect import firewall as firewall_tools
 from tracer.collect import links as device_links
 from tracer.collect.files import files, host_local
-from tracer.collect.filters import filters
 from tracer.collect.links import driver_reader, xdp_programs
 from tracer.collect.neighbours import addresses, fdb, neighbours
 from tracer.collect.netlink import Netlink
@@ -19,6 +18,7 @@ from tracer.collect.netns import own_inode
 from tracer.collect.pods import find_pods
 from tracer.collect.routes import routes, rules
 from tracer.collect.sysctls import sysctls
+from tracer.collect.tc_filters import filters, tcx_programs
 from tracer.errors import CollectFailed
 from tracer.model.packet import Ip
 from tracer.model.state import Counters, FirewallDump, Link, NodeState, NotRead, PodLink
@@ -76,7 +76,8 @@ class _Reading:
             files=self._noted(files()),
             host_local=self._noted(host_local()),
             filters=part("XDP programs", lambda: xdp_programs(netlink))
-            + part("tc filters", lambda: filters(netlink)),
+            + part("tc filters", lambda: filters(netlink))
+            + part("tcx programs", lambda: tcx_programs([link.ifindex for link in links])),
             firewall=self._firewall(dumps),
             not_read=tuple(self._not_read),
         )
