@@ -15,8 +15,8 @@ BYTES_PER_DUMP = 8 * 1024 * 1024
 
 _TOOLS = ("nft -j list ruleset", "iptables-nft-save", "ip6tables-nft-save")
 _LEGACY = {
-    "iptables-legacy-save": "/proc/net/ip_tables_names",
-    "ip6tables-legacy-save": "/proc/net/ip6_tables_names",
+    "iptables-legacy-save": "/proc/thread-self/net/ip_tables_names",
+    "ip6tables-legacy-save": "/proc/thread-self/net/ip6_tables_names",
 }
 _PLAIN = ("iptables-save", "ip6tables-save")
 """On a distribution that has only one variant, and so does not name it."""

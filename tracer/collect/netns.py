@@ -70,7 +70,7 @@ def opened(path: str) -> Iterator[int]:
 def others() -> dict[int, str]:
     """inode -> path of every namespace but our own: the named ones, and those of processes."""
     found: dict[int, str] = {}
-    own = os.stat("/proc/self/ns/net")
+    own = os.stat("/proc/thread-self/ns/net")
     for path in _candidates():
         try:
             seen = os.stat(path)
