@@ -10,7 +10,7 @@ from tracer.model.record import Record
 
 
 class Filter(Record, frozen=True, kw_only=True):
-    """The packets to record. Everything else costs a few nanoseconds, and is not looked at again."""
+    """The packets to record. Everything else costs a few nanoseconds and is forgotten."""
 
     pair: tuple[Ip, Ip]
     """Inner addresses, followed both ways; of one family."""
