@@ -109,7 +109,7 @@ class Agent:
         state = snapshot(start.node, pods=start.pods, firewall=start.firewall)
         self._state = state
         self._say(state)
-        found, problems = points(state, peers=start.peers, pods=start.pods)
+        found, problems = points(state, peers=start.peers, pods=start.pods, pair=start.pair or ())
         for problem in problems:
             self._say(Problem(what=problem, hint="is the pod running on this node?"))
         if start.pair is not None:
@@ -224,7 +224,7 @@ class Agent:
             self._report()
             lost = self._watch.lost()
         if self._state is not None:
-            from tracer.collect.netlink import counters
+            from tracer.collect.snapshot import counters
 
             self._say(Bye(lost=lost, links=counters()))
 

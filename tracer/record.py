@@ -64,6 +64,7 @@ class Recorder:
         progress("reading pods and leases")
         api = Api(order.kubeconfig, order.context, order.timeout_s)
         self._cluster = api.cluster(tuple(dict.fromkeys(wanted)))
+        self._probe_id = os.getpid() & 0xFFFF
         source, destination = resolve(words, order.namespace, self._cluster)
         self._order = order
         self._request = Request(
@@ -71,6 +72,7 @@ class Recorder:
             destination=destination,
             plan=order.plan,
             passive_s=order.passive_s,
+            probe_id=self._probe_id,
             active=order.active,
         )
         self._progress = progress
@@ -78,7 +80,6 @@ class Recorder:
         self._datagrams: list[Datagram] = []
         self._created_at = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
         self._datagram_port = random.randint(20_000, 30_000)
-        self._probe_id = os.getpid() & 0xFFFF
 
     def run(self) -> None:
         """Record from the first agent's start to the last one's end."""

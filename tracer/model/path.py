@@ -61,6 +61,8 @@ class Hop(Record, frozen=True, kw_only=True):
     packet: Packet | None = None
     entries: tuple[Entry, ...] = ()
     drop: Drop | None = None
+    times: int = 1
+    """How often it passed here: more than once is a retransmission, or a loop."""
     part: tuple[int, int] | None = None
     """(seen, whole) payload bytes of a TCP range that was only partly seen here."""
 

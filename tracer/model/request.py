@@ -54,5 +54,7 @@ class Request(Record, frozen=True, kw_only=True):
     destination: End
     plan: ProbePlan | None
     passive_s: float | None = None
+    probe_id: int | None = None
+    """The ICMP id of flantrace's own probes; other pings between the pods are not theirs."""
     active: bool = True
     """May flantrace send test datagrams between the nodes when requests vanish on the underlay."""

@@ -1,0 +1,127 @@
+"""The kernel's route lookup, replayed on recorded tables: policy rules, longest prefix, metric."""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from tracer.model.packet import Ip
+from tracer.model.record import Record
+from tracer.model.state import Route, Rule
+
+Address = IPv4Address | IPv6Address
+
+LOCAL, MAIN, DEFAULT = 255, 254, 253
+UNROUTABLE = ("blackhole", "unreachable", "prohibit", "throw")
+
+
+class RouteAnswer(Record, frozen=True, kw_only=True):
+    """What the tables say about one packet."""
+
+    kind: str
+    """`unicast`, `local`, `blackhole` ...; `none`: no route at all."""
+    route: Route | None = None
+    rule: Rule | None = None
+    """The policy rule that chose the table, or that decided by itself."""
+    not_evaluated: tuple[str, ...] = ()
+    """Selectors of rules before it that a recording cannot answer."""
+
+
+NONE = RouteAnswer(kind="none")
+
+
+class Table:
+    """One routing table and family, indexed by prefix length for longest-prefix look-ups."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_length: dict[int, dict[int, list[Route]]] = {}
+        for route in routes:
+            net = ip_network(route.destination, strict=False)
+            nets = self._by_length.setdefault(net.prefixlen, {})
+            nets.setdefault(int(net.network_address), []).append(route)
+        self._lengths = sorted(self._by_length, reverse=True)
+
+    def longest(self, address: Address, shortest: int = 0) -> Route | None:
+        """The most specific route of at least `shortest` bits; of several the lowest metric."""
+        bits = address.max_prefixlen
+        for length in self._lengths:
+            if length < shortest:
+                return None
+            network = int(address) >> (bits - length) << (bits - length)
+            found = self._by_length[length].get(network)
+            if found:
+                return min(found, key=lambda route: route.metric)
+        return None
+
+
+class Routes:
+    """All tables and rules of one node."""
+
+    def __init__(self, routes: Sequence[Route], rules: Sequence[Rule]) -> None:
+        sorted_in: dict[tuple[int, int], list[Route]] = {}
+        for route in routes:
+            family = 6 if ":" in route.destination else 4
+            sorted_in.setdefault((family, route.table), []).append(route)
+        self._tables = {key: Table(found) for key, found in sorted_in.items()}
+        self._rules = {
+            family: sorted(
+                (rule for rule in rules if rule.family == family), key=lambda rule: rule.priority
+            )
+            or _built_in(family)
+            for family in (4, 6)
+        }
+
+    def lookup(self, dst: Ip, src: Ip | None, iif: str | None, mark: int) -> RouteAnswer:
+        """Walk the rules as fib_rules_lookup does (net/core/fib_rules.c)."""
+        address = ip_address(dst)
+        source = ip_address(src) if src is not None else None
+        unknown: list[str] = []
+        for rule in self._rules[address.version]:
+            if rule.other:
+                unknown.extend(rule.other)
+                continue
+            if not _matches(rule, address, source, iif, mark):
+                continue
+            answer = self._apply(rule, address)
+            if answer is not None:
+                return RouteAnswer(
+                    kind=answer.kind,
+                    route=answer.route,
+                    rule=rule,
+                    not_evaluated=tuple(unknown),
+                )
+        return RouteAnswer(kind="none", not_evaluated=tuple(unknown))
+
+    def _apply(self, rule: Rule, address: Address) -> RouteAnswer | None:
+        """None: the rule leaves the decision to the next one."""
+        if rule.action in UNROUTABLE:
+            return RouteAnswer(kind=rule.action)
+        if rule.action != "table":
+            return None
+        table = self._tables.get((address.version, rule.table))
+        route = table.longest(address) if table is not None else None
+        if route is None or route.kind == "throw":
+            return None
+        if rule.suppress_prefix_length is not None:
+            length = ip_network(route.destination, strict=False).prefixlen
+            if length <= rule.suppress_prefix_length:
+                return None
+        return RouteAnswer(kind=route.kind, route=route)
+
+
+def _matches(rule: Rule, dst: Address, src: Address | None, iif: str | None, mark: int) -> bool:
+    hit = (
+        (rule.destination is None or dst in ip_network(rule.destination, strict=False))
+        and (rule.source is None or (src is not None and src in ip_network(rule.source, False)))
+        and (rule.iif is None or rule.iif == (iif or "lo"))
+        # A packet that is being routed has no output device yet, unless a socket is bound to one.
+        and rule.oif is None
+        and (rule.mark is None or mark & (rule.mask or 0xFFFFFFFF) == rule.mark)
+    )
+    return hit != rule.inverted
+
+
+def _built_in(family: int) -> list[Rule]:
+    """The kernel's own three rules, for a recording without any."""
+    return [
+        Rule(priority=priority, table=table, action="table", family=family)
+        for priority, table in ((0, LOCAL), (32766, MAIN), (32767, DEFAULT))
+    ]

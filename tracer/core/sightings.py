@@ -1,0 +1,136 @@
+"""Observations, decoded and told apart: whose packet each one is, and which way it goes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tracer.core.decode import decode
+from tracer.core.identity import ECHO_REPLY, ECHO_REQUEST, identity
+from tracer.core.leases import DEFAULT_PORT, net_conf
+from tracer.model.bundle import Bundle
+from tracer.model.observation import Direction, Observation
+from tracer.model.packet import Inner, InnerId, Packet
+from tracer.model.path import Way
+from tracer.model.request import EndKind, ProbeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One observation with its decoded packet and, where it can be told, its identity."""
+
+    observation: Observation
+    packet: Packet
+    inner_id: InnerId | None
+
+    @property
+    def freed(self) -> bool:
+        """The kernel freed the packet."""
+        return self.observation.direction is Direction.FREED
+
+
+def vxlan_ports(bundle: Bundle) -> frozenset[int]:
+    """Every UDP port that carries VXLAN on one of the nodes, or is meant to."""
+    own = {
+        link.vxlan.port
+        for state in bundle.nodes.values()
+        for link in state.links
+        if link.vxlan is not None
+    }
+    read = net_conf(bundle.cluster)
+    return frozenset(own | {read.port if read is not None else DEFAULT_PORT})
+
+
+def sightings(bundle: Bundle) -> list[Sighting]:
+    """All observations, each node's in the order of its own clock.
+
+    A freed packet whose headers are cut off gets the identity that its skb had just before on the
+    same node: an address alone is no identity, so it must not have been freed in between.
+    """
+    ports = vxlan_ports(bundle)
+    found: list[Sighting] = []
+    carried: dict[tuple[str, int], InnerId] = {}
+    for observation in sorted(bundle.observations, key=lambda one: (one.node, one.time_ns)):
+        packet = decode(observation, ports)
+        inner_id = identity(packet)
+        key = (observation.node, observation.skb)
+        if observation.direction is Direction.FREED:
+            inner_id = inner_id or carried.pop(key, None)
+            carried.pop(key, None)
+        elif inner_id is not None:
+            carried[key] = inner_id
+        found.append(Sighting(observation, packet, inner_id))
+    return found
+
+
+def way_of(bundle: Bundle, sighting: Sighting) -> Way | None:
+    """Request or reply; None: not a packet of this trace (an ICMP error, ARP, another ping)."""
+    inner, inner_id = sighting.packet.inner, sighting.inner_id
+    if inner_id is None:
+        return None
+    source, destination = bundle.request.source.ip, bundle.request.destination.ip
+    if inner is not None and inner.quoted is not None and not _answers(bundle, inner):
+        return None
+    if (inner_id.src, inner_id.dst) == (source, destination):
+        way = Way.REQUEST
+    elif (inner_id.src, inner_id.dst) == (destination, source):
+        way = Way.REPLY
+    else:
+        return None
+    return way if inner is None or _is_ours(bundle, inner, way) else None
+
+
+def _answers(bundle: Bundle, inner: Inner) -> bool:
+    """The destination itself says that nobody listens: the answer to a UDP probe."""
+    plan = bundle.request.plan
+    return (
+        plan is not None
+        and plan.kind is ProbeKind.UDP
+        and inner.src == bundle.request.destination.ip
+    )
+
+
+def _is_ours(bundle: Bundle, inner: Inner, way: Way) -> bool:
+    """Of a trace with probes only the probes and their answers count."""
+    request = bundle.request
+    if request.plan is None:
+        return True
+    echo = (inner.protocol, inner.icmp_type) in (ECHO_REQUEST if way is Way.REQUEST else ECHO_REPLY)
+    if request.plan.kind is ProbeKind.ICMP:
+        return echo and request.probe_id in (None, inner.icmp_id)
+    if inner.quoted is not None:
+        return True
+    ports = {sent.src_port for sent in bundle.sent}
+    own = inner.src_port if way is Way.REQUEST else inner.dst_port
+    return inner.protocol == request.plan.kind.value and own in ports
+
+
+def seq_of(bundle: Bundle, inner: Inner | None, way: Way) -> int | None:
+    """The probe's number; None for the pods' own traffic."""
+    if inner is None or bundle.request.plan is None:
+        return None
+    if inner.icmp_seq is not None:
+        return inner.icmp_seq
+    if inner.quoted is not None:
+        port = inner.quoted.token.partition(">")[0]
+        own = int(port) if port.isdigit() else None
+    else:
+        own = inner.src_port if way is Way.REQUEST else inner.dst_port
+    return next((sent.seq for sent in bundle.sent if sent.src_port == own), None)
+
+
+def icmp_errors(bundle: Bundle) -> Iterator[Sighting]:
+    """ICMP errors about packets of the trace: who says that it could not go on, and why."""
+    source, destination = bundle.request.source.ip, bundle.request.destination.ip
+    seen: set[tuple[str, InnerId]] = set()
+    for sighting in sightings(bundle):
+        inner, inner_id = sighting.packet.inner, sighting.inner_id
+        if inner is None or inner_id is None or inner.quoted is None:
+            continue
+        key = (sighting.observation.node, inner_id)
+        if {inner.quoted.src, inner.quoted.dst} == {source, destination} and key not in seen:
+            seen.add(key)
+            yield sighting
+
+
+def is_pod(kind: EndKind, host_network: bool) -> bool:
+    """The end has a veth and a bridge before it."""
+    return kind is EndKind.POD and not host_network

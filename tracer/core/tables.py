@@ -1,0 +1,146 @@
+"""One node's recorded tables, indexed: what they would say to a packet."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from ipaddress import ip_address, ip_interface, ip_network
+
+from tracer.core.routes import MAIN, RouteAnswer, Routes
+from tracer.model.packet import Ip, Mac
+from tracer.model.state import Address, FdbEntry, Link, Neighbour, NodeState
+
+__all__ = ["RouteAnswer", "Tables"]
+
+SUBNET_ENV = "/run/flannel/subnet.env"
+_SUBNET = {4: "FLANNEL_SUBNET", 6: "FLANNEL_IPV6_SUBNET"}
+
+
+class Tables:
+    """A read-only view over one NodeState. Built once; every look-up is by index."""
+
+    def __init__(self, state: NodeState) -> None:
+        self.state = state
+        self._links = {link.ifindex: link for link in state.links}
+        self._names = {link.ifname: link for link in state.links}
+
+    def link(self, ifindex: int | None) -> Link | None:
+        """A device by its number."""
+        return self._links.get(ifindex) if ifindex is not None else None
+
+    def link_named(self, ifname: str) -> Link | None:
+        """A device by its name."""
+        return self._names.get(ifname)
+
+    def addresses_of(self, ifindex: int) -> tuple[Address, ...]:
+        """The addresses of a device."""
+        return tuple(address for address in self.state.addresses if address.ifindex == ifindex)
+
+    def has_address(self, ip: Ip) -> bool:
+        """Some device of this node holds the address."""
+        return ip in self._own
+
+    def vtep(self, vni: int | None, family: int) -> Link | None:
+        """flannel's VXLAN device of a VNI (`flannel.1`, `flannel-v6.1`); None: of any VNI."""
+        prefix = "flannel-v6." if family == 6 else "flannel."
+        for link in self.state.links:
+            if link.vxlan is None or not link.ifname.startswith(prefix):
+                continue
+            if vni is None or link.vxlan.vni == vni:
+                return link
+        return None
+
+    def uplink(self, peer: Ip | None) -> Link | None:
+        """The device by which packets to a peer's underlay address leave; never by name."""
+        if peer is not None:
+            answer = self.route(peer)
+            found = self.link(answer.route.ifindex) if answer.route is not None else None
+            if found is not None and answer.kind == "unicast":
+                return found
+        for family in (4, 6):
+            vtep = self.vtep(None, family)
+            if vtep is not None and vtep.vxlan is not None:
+                return self.link(vtep.vxlan.underlay_ifindex)
+        return None
+
+    def bridge(self) -> Link | None:
+        """The pods' bridge: a traced pod's master, the holder of FLANNEL_SUBNET, or cni0."""
+        for pod in self.state.pods:
+            veth = self.link(pod.host_ifindex)
+            master = self.link(veth.master) if veth is not None else None
+            if master is not None:
+                return master
+        for family in (4, 6):
+            subnet = self.subnet_env.get(_SUBNET[family])
+            if subnet is None:
+                continue
+            for address in self.state.addresses:
+                link = self.link(address.ifindex)
+                if _same_address(address.ip, subnet) and link is not None:
+                    return link
+        return self.link_named("cni0")
+
+    @cached_property
+    def subnet_env(self) -> Mapping[str, str]:
+        """The words of /run/flannel/subnet.env; empty where it was not read."""
+        text = self.file(SUBNET_ENV) or ""
+        pairs = (line.partition("=") for line in text.splitlines())
+        return {key.strip(): value.strip() for key, equals, value in pairs if equals}
+
+    def route(
+        self, dst: Ip, *, src: Ip | None = None, iif: str | None = None, mark: int = 0
+    ) -> RouteAnswer:
+        """What rules and routes say to a packet."""
+        return self._routes.lookup(dst, src, iif, mark)
+
+    def neighbour(self, ifindex: int, ip: Ip) -> Neighbour | None:
+        """The neighbour entry of an address on a device."""
+        return self._neighbours.get((ifindex, ip))
+
+    def fdb(self, ifindex: int, mac: Mac) -> FdbEntry | None:
+        """The VXLAN device's own entry for a MAC (`self`); a bridge's entries do not count."""
+        return self._fdb.get((ifindex, mac))
+
+    def sysctl(self, name: str) -> str | None:
+        """A sysctl's value by its full name."""
+        return self.state.sysctls.get(name)
+
+    def file(self, path: str) -> str | None:
+        """A file's text."""
+        return self.state.files.get(path)
+
+    @cached_property
+    def _own(self) -> frozenset[Ip]:
+        return frozenset(address.ip for address in self.state.addresses)
+
+    @cached_property
+    def _routes(self) -> Routes:
+        return Routes(self.state.routes, self.state.rules)
+
+    @cached_property
+    def _neighbours(self) -> dict[tuple[int, Ip], Neighbour]:
+        return {(entry.ifindex, entry.ip): entry for entry in self.state.neighbours}
+
+    @cached_property
+    def _fdb(self) -> dict[tuple[int, Mac], FdbEntry]:
+        return {
+            (entry.ifindex, entry.mac): entry
+            for entry in self.state.fdb
+            if entry.dst is not None or "self" in entry.flags
+        }
+
+
+def peer_subnets(tables: Tables, vtep: Link) -> tuple[str, ...]:
+    """Networks that the main table sends out of the VTEP."""
+    return tuple(
+        route.destination
+        for route in tables.state.routes
+        if route.ifindex == vtep.ifindex and route.table == MAIN and route.kind == "unicast"
+        if ip_network(route.destination, strict=False).prefixlen
+        < ip_address(route.destination.partition("/")[0]).max_prefixlen
+    )
+
+
+def _same_address(ip: Ip, interface: str) -> bool:
+    try:
+        return ip_interface(interface).ip == ip_address(ip)
+    except ValueError:
+        return False
