@@ -71,6 +71,16 @@ def write(bundle: Bundle, path: Path) -> None:
         ) from None
 
 
+def check_target(path: Path) -> None:
+    """UsageError before anything is recorded, if a bundle could not be written there."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(
+            f"cannot write the bundle to {path}",
+            where="--save",
+            hint="pass --save a file in a folder that exists and that you may write to",
+        )
+
+
 def packed(bundle: Bundle) -> bytes:
     """The archive's bytes. The same bundle gives the same bytes: no clock, no user, no host."""
     moment = int(datetime.fromisoformat(bundle.created_at).timestamp())

@@ -7,7 +7,6 @@ import sys
 
 import click
 
-from tracer.core.diagnose import diagnose
 from tracer.model.bundle import Bundle
 from tracer.model.record import Record
 
@@ -22,6 +21,8 @@ class Answer(Record, frozen=True, kw_only=True):
 
 def print_answer(bundle: Bundle, answer: Answer) -> int:
     """Diagnose, print, and say the exit code."""
+    from tracer.core.diagnose import diagnose
+
     diagnosis = diagnose(bundle)
     if answer.as_json:
         from tracer.render.json_document import json_document

@@ -57,7 +57,7 @@ def trace(source: str, destination: str, **words: object) -> int:
 
 
 def _trace(source: str, destination: str, words: dict[str, object]) -> int:
-    from tracer.bundle.archive import write
+    from tracer.bundle.archive import check_target, write
     from tracer.record import Order, Recorder
 
     kubeconfig, template = options.way_to_nodes(
@@ -78,6 +78,9 @@ def _trace(source: str, destination: str, words: dict[str, object]) -> int:
         agent=_text(words["agent"]),
         timeout_s=timeout if isinstance(timeout, float) else 15.0,
     )
+    save_to = words["save_to"]
+    if isinstance(save_to, Path):
+        check_target(save_to)
     progress = Progress()
     interrupted = False
     try:
@@ -89,8 +92,8 @@ def _trace(source: str, destination: str, words: dict[str, object]) -> int:
     finally:
         progress.done()
     bundle = recorder.bundle()
-    if isinstance(words["save_to"], Path):
-        write(bundle, words["save_to"])
+    if isinstance(save_to, Path):
+        write(bundle, save_to)
     answer = Answer(
         as_json=bool(words["as_json"]), depth=str(words["depth"]), color=str(words["color"])
     )

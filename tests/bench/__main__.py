@@ -1,0 +1,15 @@
+"""`make bench`: every figure as a ratio measured in one run."""
+
+from tests.bench import hooks, start
+
+
+def main() -> None:
+    """Hooks first: they want a quiet machine."""
+    print("# Cost of a hook (BPF_PROG_TEST_RUN)")
+    hooks.main()
+    print("\n# A healthy trace of five probes")
+    start.main()
+
+
+if __name__ == "__main__":
+    main()

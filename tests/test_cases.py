@@ -1,0 +1,68 @@
+"""Every recorded case is replayed and gives what its goldens say, in every format."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cases import CASES, bundle_of, names
+from tests.conftest import Golden
+from tracer.cli.main import run
+
+FORMATS = {
+    "trace.txt": ("--depth", "path"),
+    "full.txt": ("--depth", "full"),
+    "verdict.txt": ("--depth", "verdict"),
+    "diagnosis.json": ("--json",),
+}
+
+
+def replayed(path: Path, *words: str) -> tuple[int, str]:
+    """Exit code and stdout of a replay, in this process."""
+    import contextlib
+    import io
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = run(["replay", str(path), *words])
+    return code, out.getvalue()
+
+
+def test_there_are_cases() -> None:
+    assert len(names()) >= 20
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("file", FORMATS)
+def test_a_replay_equals_its_golden(name: str, file: str, golden: Golden) -> None:
+    _, text = replayed(bundle_of(name), *FORMATS[file])
+    golden(CASES / name / file, text)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_verdict_line_is_five_words_and_names_the_case(name: str) -> None:
+    code, line = replayed(bundle_of(name), "--depth", "verdict")
+    words = line.split()
+    assert len(words) == 5
+    assert line.count("\n") == 1
+    if name.startswith("healthy"):
+        assert (words[0], words[1], code) == ("DELIVERED", "-", 0)
+    elif not name.startswith("unknown"):
+        assert code == 1
+        assert words[1] == name
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_text_is_plain_and_a_hundred_columns_wide(name: str) -> None:
+    _, text = replayed(bundle_of(name), "--depth", "full")
+    assert text.isascii()
+    wide = [line for line in text.splitlines() if len(line) > 100 and "flantrace" not in line]
+    assert [
+        line for line in wide if not line.lstrip().startswith(("kubectl", "ip ", "bridge"))
+    ] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_document_names_its_schema_first(name: str) -> None:
+    _, text = replayed(bundle_of(name), "--json")
+    assert next(iter(json.loads(text))) == "schema"

@@ -1,0 +1,83 @@
+"""The documentation says what the program says: outputs are real, commands exist."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.cases import CASES
+from tracer.cli.main import flantrace
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"<!-- golden:begin (\S+) -->\n(.*?)<!-- golden:end -->", re.S)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+def command_line(case: str) -> str:
+    """What was typed to get a case's output."""
+    return f"$ flantrace {'pod-a pod-b' if case != 'node-to-node' else 'node/node-a node/node-b'}\n"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_an_output_in_the_documentation_is_a_recorded_one(
+    page: Path, request: pytest.FixtureRequest
+) -> None:
+    text = page.read_text()
+
+    def filled(match: re.Match[str]) -> str:
+        case = match.group(1)
+        trace = (CASES / case / "trace.txt").read_text()
+        block = f"```\n{command_line(case)}{trace}```\n"
+        return f"<!-- golden:begin {case} -->\n{block}<!-- golden:end -->"
+
+    wanted = BLOCK.sub(filled, text)
+    if request.config.getoption("--update-golden"):
+        page.write_text(wanted)
+    assert page.read_text() == wanted
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    for target in LINK.findall(prose):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def walk(group: click.Group, path: tuple[str, ...] = ()) -> dict[str, click.Command]:
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        if command.hidden:
+            continue
+        found[" ".join((*path, name))] = command
+        if isinstance(command, click.Group):
+            found |= walk(command, (*path, name))
+    return found
+
+
+def reference() -> str:
+    """docs/reference/cli.md as the program itself writes it."""
+    lines = ["# The command line", "", "Written by the program itself; a test compares.", ""]
+    for name, command in {"": flantrace, **walk(flantrace)}.items():
+        context = click.Context(
+            command, info_name=f"flantrace {name}".strip(), max_content_width=100, terminal_width=96
+        )
+        help_text = command.get_help(context)
+        lines += [f"## flantrace {name}".rstrip(), "", "```", help_text, "```", ""]
+    return "\n".join(lines)
+
+
+def test_the_reference_of_the_command_line_is_what_help_says(
+    request: pytest.FixtureRequest,
+) -> None:
+    path = ROOT / "docs" / "reference" / "cli.md"
+    if request.config.getoption("--update-golden"):
+        path.write_text(reference())
+    assert path.read_text() == reference()
+
+
+def test_every_exit_code_is_documented() -> None:
+    text = (ROOT / "docs" / "reference" / "exit-codes.md").read_text()
+    for code in (0, 1, 2, 3, 4, 70, 130):
+        assert f"| {code} |" in text
