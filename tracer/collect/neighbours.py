@@ -27,6 +27,7 @@ _STATES = {
     0x10: "PROBE", 0x20: "FAILED", 0x40: "NOARP", 0x80: "PERMANENT",
 }  # fmt: skip
 _FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale", 0x02: "reachable"}
+"""The first that is set counts: `bridge fdb add` sets the first two, flannel the first alone."""
 _FDB_FLAGS = {
     0x02: "self", 0x04: "master", 0x10: "extern_learn", 0x20: "offload", 0x40: "sticky",
     0x80: "router",
@@ -97,7 +98,7 @@ def fdb(netlink: Netlink) -> tuple[FdbEntry, ...]:
                 ifindex=ifindex,
                 mac=mac,
                 dst=words.ip(dst) if dst else None,
-                state=_FDB_STATES.get(state, f"{state:#x}"),
+                state=_fdb_state(state),
                 flags=tuple(names),
                 vlan=struct.unpack("=H", vlan)[0] if vlan else None,
                 port=int.from_bytes(port, "big") if port else None,
@@ -105,3 +106,7 @@ def fdb(netlink: Netlink) -> tuple[FdbEntry, ...]:
             )
         )
     return tuple(found)
+
+
+def _fdb_state(state: int) -> str:
+    return next((word for bit, word in _FDB_STATES.items() if state & bit), f"{state:#x}")
