@@ -37,85 +37,6 @@ static __always_inline u32 word(const u8 *p) { return *(const u32 *)p; }
 
 #define WORD6(p, i) word((p) + 4 * (i))
 
-/* Only the addresses: of a packet that is quoted, no more may be there. */
-static __always_inline enum verdict pair_in_ip(const u8 *p, const u8 *end, u16 type)
-{
-#ifdef PAIR4
-	if (type == TYPE_IP4) {
-		if (p + 20 > end)
-			return CUT;
-		return PAIR4(word(p + 12), word(p + 16)) ? OURS : OTHER;
-	}
-#endif
-#ifdef PAIR6
-	if (type == TYPE_IP6) {
-		if (p + 40 > end)
-			return CUT;
-		return PAIR6(p + 8, p + 24) ? OURS : OTHER;
-	}
-#endif
-	return OTHER;
-}
-
-/* `udp` may be the quoted header of a VXLAN packet that the underlay refused. */
-static __always_inline enum verdict quoted_vxlan(const u8 *udp, const u8 *end)
-{
-	const u8 *inner = udp + VXLAN_AND_UDP;
-
-	if (udp + 8 > end || !VXLAN_PORT(half(udp + 2)))
-		return OTHER;
-	if (inner + ETHERNET > end)
-		return CUT;
-	return pair_in_ip(inner + ETHERNET, end, half(inner + 12));
-}
-
-/* An ICMP error's quotation. Most quote a few hundred bytes, some only 28 (RFC 792). */
-static __always_inline enum verdict quotation(const u8 *p, const u8 *end, u16 type, bool underlay)
-{
-	enum verdict verdict = pair_in_ip(p, end, type);
-
-	if (verdict != OTHER || !underlay)
-		return verdict;
-	if (type == TYPE_IP4) {
-		if (p + 20 > end)
-			return CUT;
-		if (p[9] == UDP)
-			return quoted_vxlan(p + (p[0] & 15) * 4, end);
-	} else {
-		if (p + 40 > end)
-			return CUT;
-		if (p[6] == UDP)
-			return quoted_vxlan(p + 40, end);
-	}
-	return OTHER;
-}
-
-static __always_inline enum verdict match_icmp4(const u8 *p, const u8 *end, bool underlay)
-{
-	if (p + 8 > end)
-		return CUT;
-	/* unreachable (fragmentation needed, too), quench, redirect, time exceeded, bad parameter */
-	if (p[0] == 3 || p[0] == 4 || p[0] == 5 || p[0] == 11 || p[0] == 12)
-		return quotation(p + 8, end, TYPE_IP4, underlay);
-	return OTHER;
-}
-
-static __always_inline enum verdict match_icmp6(const u8 *p, const u8 *end, bool underlay)
-{
-	if (p + 8 > end)
-		return CUT;
-	if (p[0] >= 1 && p[0] <= 4)
-		return quotation(p + 8, end, TYPE_IP6, underlay);
-#ifdef WATCHED6
-	if (p[0] == 135 || p[0] == 136) {	/* neighbour solicitation, advertisement */
-		if (p + 24 > end)
-			return CUT;
-		return WATCHED6(p + 8) ? OURS : OTHER;
-	}
-#endif
-	return OTHER;
-}
-
 static __always_inline enum verdict match_arp(const u8 *p, const u8 *end)
 {
 #ifdef WATCHED4
@@ -128,77 +49,84 @@ static __always_inline enum verdict match_arp(const u8 *p, const u8 *end)
 #endif
 }
 
-/* A packet on an inner device, or the inner packet of a VXLAN frame. */
-static __always_inline enum verdict match_inner(const u8 *p, const u8 *end, u16 type)
+static __always_inline bool is_icmp4_error(u8 type)
 {
-	enum verdict verdict = pair_in_ip(p, end, type);
-
-	if (verdict != OTHER)
-		return verdict;
-	if (type == TYPE_IP4) {
-		if (p + 20 > end)
-			return CUT;
-		if (p[9] == ICMP && !(half(p + 6) & NET16(0x1fff)))
-			return match_icmp4(p + (p[0] & 15) * 4, end, false);
-	} else if (type == TYPE_IP6) {
-		if (p + 40 > end)
-			return CUT;
-		if (p[6] == ICMP6)
-			return match_icmp6(p + 40, end, false);
-	} else if (type == TYPE_ARP) {
-		return match_arp(p, end);
-	}
-	return OTHER;
+	/* unreachable (fragmentation needed, too), quench, redirect, time exceeded, bad parameter */
+	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
-static __always_inline enum verdict match_udp(const u8 *p, const u8 *end)
+static __always_inline bool is_icmp6_error(u8 type)
 {
-	if (p + 8 > end)
-		return CUT;
-	if (OWN_DATAGRAM(half(p)))
-		return OURS;
-	if (!VXLAN_PORT(half(p + 2)))
-		return OTHER;
-	p += VXLAN_AND_UDP;
-	if (p + ETHERNET > end)
-		return CUT;
-	return match_inner(p + ETHERNET, end, half(p + 12));
+	return type >= 1 && type <= 4;
 }
 
-/* What may stand on any device: plain, or with VXLAN around it, IPv4 or IPv6 outside. */
-static __always_inline enum verdict match_network(const u8 *p, const u8 *end, u16 type)
+/*
+ * A packet that begins with the header of `type`. One turn for each IP header: of the packet
+ * itself, of the one inside of VXLAN, of the one that an ICMP error quotes (with VXLAN in it, if
+ * the underlay refused it). A loop, because every copy of the code costs time at each start.
+ */
+static __always_inline enum verdict match(const u8 *p, const u8 *end, u16 type)
 {
-	if (type == TYPE_IP4) {
-		if (p + 20 > end)
-			return CUT;
+	bool inner = false, quoted = false;
+	u8 protocol;
+
+#pragma nounroll
+	for (int turn = 0; turn < 3; turn++) {
+		if (type == TYPE_IP4) {
+			if (p + 20 > end)
+				return CUT;
 #ifdef PAIR4
-		if (PAIR4(word(p + 12), word(p + 16)))
-			return OURS;
+			if (PAIR4(word(p + 12), word(p + 16)))
+				return OURS;
 #endif
-		if (p[9] == UDP) {
 			if (half(p + 6) & NET16(0x1fff))	/* a later fragment has no ports */
 				return OTHER;
-			return match_udp(p + (p[0] & 15) * 4, end);
-		}
-		if (p[9] == ICMP && !(half(p + 6) & NET16(0x1fff)))
-			return match_icmp4(p + (p[0] & 15) * 4, end, true);
-		return OTHER;
-	}
-	if (type == TYPE_IP6) {
-		if (p + 40 > end)
-			return CUT;
+			protocol = p[9];
+			p += (p[0] & 15) * 4;
+		} else if (type == TYPE_IP6) {
+			if (p + 40 > end)
+				return CUT;
 #ifdef PAIR6
-		if (PAIR6(p + 8, p + 24))
-			return OURS;
+			if (PAIR6(p + 8, p + 24))
+				return OURS;
 #endif
-		if (p[6] == UDP)
-			return match_udp(p + 40, end);
-		if (p[6] == ICMP6)
-			return match_icmp6(p + 40, end, true);
-		return OTHER;
+			protocol = p[6];
+			p += 40;
+		} else {
+			return type == TYPE_ARP ? match_arp(p, end) : OTHER;
+		}
+
+		if (protocol == UDP && !inner) {
+			if (p + 8 > end)
+				return CUT;
+			if (OWN_DATAGRAM(half(p)))
+				return OURS;
+			if (!VXLAN_PORT(half(p + 2)))
+				return OTHER;
+			if (p + VXLAN_AND_UDP + ETHERNET > end)
+				return CUT;
+			type = half(p + VXLAN_AND_UDP + 12);
+			p += VXLAN_AND_UDP + ETHERNET;
+			inner = true;
+		} else if ((protocol == ICMP || protocol == ICMP6) && !quoted) {
+			if (p + 8 > end)
+				return CUT;
+#ifdef WATCHED6
+			/* neighbour solicitation, advertisement */
+			if (protocol == ICMP6 && (p[0] == 135 || p[0] == 136)) {
+				if (p + 24 > end)
+					return CUT;
+				return WATCHED6(p + 8) ? OURS : OTHER;
+			}
+#endif
+			if (protocol == ICMP ? !is_icmp4_error(p[0]) : !is_icmp6_error(p[0]))
+				return OTHER;
+			p += 8;
+			quoted = true;
+		} else {
+			return OTHER;
+		}
 	}
-	if (type == TYPE_ARP)
-		return match_arp(p, end);
 	return OTHER;
 }
 

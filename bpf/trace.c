@@ -16,7 +16,7 @@ BPF_PERCPU_ARRAY(lost, u64, 1);
 struct scratch {
 	u8 skb[256];	/* the part of struct sk_buff that is read */
 	u8 headers[256];	/* more than HEADERS: the parser's furthest look, for the verifier */
-};
+} __attribute__((aligned(8)));	/* else it is copied byte by byte */
 /* One for the TC hooks, one for the tracepoint, which may interrupt them. */
 BPF_PERCPU_ARRAY(scratch, struct scratch, 2);
 
@@ -63,16 +63,15 @@ static __always_inline void emit(struct __sk_buff *ctx, u8 direction)
 	ring.ringbuf_submit(o, 0);
 }
 
-/* The headers are not all in the linear part: look at a copy. */
-static __always_inline enum verdict match_copy(struct __sk_buff *ctx)
+/* Headers outside of the linear part: the first bytes as one piece, where a copy can be had. */
+static __always_inline const u8 *copy_headers(struct __sk_buff *ctx, u64 length)
 {
 	int slot = 0;
 	struct scratch *s = scratch.lookup(&slot);
-	u64 length = at_most_headers(ctx->len);
 
 	if (!s || length < ETHERNET || bpf_skb_load_bytes(ctx, 0, s->headers, length))
-		return OTHER;
-	return match_network(s->headers + ETHERNET, s->headers + length, half(s->headers + 12));
+		return 0;
+	return s->headers;
 }
 
 static __always_inline int observe(struct __sk_buff *ctx, u8 direction)
@@ -81,10 +80,18 @@ static __always_inline int observe(struct __sk_buff *ctx, u8 direction)
 	const u8 *end = (const u8 *)(long)ctx->data_end;
 	enum verdict verdict = CUT;
 
-	if (data + ETHERNET <= end)
-		verdict = match_network(data + ETHERNET, end, half(data + 12));
-	if (verdict == CUT && ctx->len > end - data)
-		verdict = match_copy(ctx);
+	/* A second round looks at a copy. One loop, so that the parser is there once. */
+#pragma nounroll
+	for (int round = 0; round < 2; round++) {
+		if (data + ETHERNET <= end)
+			verdict = match(data + ETHERNET, end, half(data + 12));
+		if (verdict != CUT || ctx->len <= (u32)(ctx->data_end - ctx->data))
+			break;
+		data = copy_headers(ctx, at_most_headers(ctx->len));
+		if (!data)
+			break;
+		end = data + at_most_headers(ctx->len);
+	}
 	if (verdict == OURS)
 		emit(ctx, direction);
 	return -1;	/* TC_ACT_UNSPEC, TCX_NEXT */
@@ -172,7 +179,7 @@ static __always_inline u16 ours_at(struct scratch *s, u32 start, u32 *captured)
 		return 0;
 	type = type_at(s->headers, FIELD(s, u16, SKB_PROTOCOL));
 	*captured = length;
-	return match_network(s->headers, s->headers + length, type) == OURS ? type : 0;
+	return match(s->headers, s->headers + length, type) == OURS ? type : 0;
 }
 
 static __always_inline int freed(u64 skb, u64 location, u32 reason)
@@ -187,16 +194,18 @@ static __always_inline int freed(u64 skb, u64 location, u32 reason)
 	if (!s || bpf_probe_read_kernel(s->skb, SKB_SPAN, (const void *)skb))
 		return 0;
 	start = FIELD(s, u16, SKB_NETWORK_HEADER);
-	type = ours_at(s, start, &captured);
-	if (!type) {
-		/* sent raw, or freed before its network header was known */
-		if (FIELD(s, u16, SKB_MAC_HEADER) == 0xffff)
-			return 0;
-		start = FIELD(s, u16, SKB_MAC_HEADER) + ETHERNET;
+	type = 0;
+#pragma nounroll
+	for (int round = 0; round < 2; round++) {
+		/* second: sent raw, or freed before its network header was known */
+		if (round)
+			start = FIELD(s, u16, SKB_MAC_HEADER) + ETHERNET;
 		type = ours_at(s, start, &captured);
-		if (!type)
-			return 0;
+		if (type)
+			break;
 	}
+	if (!type)
+		return 0;
 	netns = namespace_of(s);
 	if (!NETNS(netns))
 		return 0;
