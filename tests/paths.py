@@ -146,6 +146,13 @@ def dropped(
     return replace(before, hops=(*before.hops, freed), end=at, drop=drop, not_reached=rest)
 
 
+def unseen(way: Way = Way.REQUEST, seq: int = 1, **overrides: Any) -> Path:
+    """A packet that no point has seen although all were watched."""
+    start = places(way)[POD_IN]
+    nowhere = path(way, seq, outcome=Outcome.LOST, hops=(), end=start, not_reached=places(way))
+    return replace(nowhere, **overrides)
+
+
 def freed_on(node: str, device: Device, ifname: str) -> Place:
     return Place(node=node, device=device, direction=FREED, ifname=ifname)
 

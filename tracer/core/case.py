@@ -1,0 +1,267 @@
+"""One case: everything recorded, with what was read out of it, as the rules see it.
+
+A rule looks at one way (request or reply) through a `WayView`. A fact that was not recorded raises
+MissingFact, which the rule engine turns into "not checked": never guess, never crash.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from ipaddress import ip_address, ip_network
+
+from tracer.core.end import WayEnd, where_most_ended
+from tracer.core.leases import NetConfRead, leases, net_conf
+from tracer.core.tables import RouteAnswer, Tables
+from tracer.model.bundle import AgentEnd, Bundle
+from tracer.model.cluster import FlannelPod, Node
+from tracer.model.lease import Lease
+from tracer.model.observation import Device, Direction
+from tracer.model.packet import Ip, Mac
+from tracer.model.path import Path, Way
+from tracer.model.request import End, EndKind, ProbeKind
+from tracer.model.state import FdbEntry, Link, Neighbour, NodeState
+
+DEFAULT_VNI = 1
+
+
+class MissingFact(Exception):
+    """A fact that was not recorded, in words."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+
+class Crossing:
+    """How a node's tables carry one way over the overlay: vtep, next hop, neighbour, FDB entry."""
+
+    def __init__(self, tables: Tables, vtep: Link, gateway: Ip) -> None:
+        self.vtep = vtep
+        self.gateway = gateway
+        self.neighbour: Neighbour | None = tables.neighbour(vtep.ifindex, gateway)
+        mac = self.neighbour.mac if self.neighbour is not None else None
+        self.mac: Mac | None = mac
+        self.fdb: FdbEntry | None = tables.fdb(vtep.ifindex, mac) if mac is not None else None
+        self.dst: Ip | None = self.fdb.dst if self.fdb is not None else None
+
+
+class Case:
+    """Facts of one bundle, read once. Built by `diagnose`; tests build it with their own paths."""
+
+    def __init__(
+        self, bundle: Bundle, paths: tuple[Path, ...], tables: Mapping[str, Tables]
+    ) -> None:
+        self.bundle = bundle
+        self._tables = tables
+        self.request = bundle.request
+        self.paths = paths
+        self.leases: tuple[Lease, ...] = leases(bundle.cluster)
+        self.net_conf: NetConfRead | None = net_conf(bundle.cluster)
+        self.family: int = ip_address(bundle.request.destination.ip).version
+
+    @cached_property
+    def ways(self) -> tuple["WayView", "WayView"]:
+        """The request's way, and the reply's."""
+        source, destination = self.request.source, self.request.destination
+        return (
+            WayView(self, Way.REQUEST, source, destination),
+            WayView(self, Way.REPLY, destination, source),
+        )
+
+    @cached_property
+    def vni(self) -> int:
+        """The overlay's VNI: what flannel is told, else what most leases say, else 1."""
+        if self.net_conf is not None and self.net_conf.vni is not None:
+            return self.net_conf.vni
+        said = [lease.vni for lease in self.leases if lease.vni is not None]
+        return max(set(said), key=lambda vni: (said.count(vni), -vni)) if said else DEFAULT_VNI
+
+    def state(self, node: str) -> NodeState:
+        """MissingFact: nothing was read on that node."""
+        state = self.bundle.nodes.get(node)
+        if state is None:
+            raise MissingFact(f"state of {node}: {self.why_silent(node)}")
+        return state
+
+    def tables(self, node: str, *needed: str) -> Tables:
+        """A node's tables. MissingFact: not recorded, or one of `needed` could not be read."""
+        for gap in self.state(node).not_read:
+            if gap.what in needed:
+                raise MissingFact(f"{gap.what} of {node}: {gap.why}")
+        return self._tables[node]
+
+    def why_silent(self, node: str) -> str:
+        """Why a node said nothing, in the words of the trouble that was recorded."""
+        for trouble in self.bundle.troubles:
+            if trouble.node == node:
+                return trouble.what
+        agent = self.bundle.agents.get(node)
+        if agent is not None and agent.end is AgentEnd.SILENT:
+            return "the agent stopped answering"
+        return "not recorded"
+
+    def lease(self, node: str) -> Lease:
+        """A node's lease in the traced family. MissingFact: it published none."""
+        for lease in self.leases:
+            if lease.node == node and lease.family == self.family:
+                return lease
+        raise MissingFact(f"lease of {node}: its Node object carries none")
+
+    def vtep(self, node: str) -> Link | None:
+        """The node's VTEP: that of the overlay's VNI, else whichever flannel made."""
+        tables = self.tables(node, "links")
+        return tables.vtep(self.vni, self.family) or tables.vtep(None, self.family)
+
+    def flannel_pod(self, node: str) -> FlannelPod | None:
+        """The pod that runs flanneld on a node."""
+        for pod in self.bundle.cluster.flannel_pods:
+            if pod.node == node:
+                return pod
+        return None
+
+    def api_node(self, name: str) -> Node | None:
+        """A Node object."""
+        return next((node for node in self.bundle.cluster.nodes if node.name == name), None)
+
+    def owner_of(self, ip: Ip) -> str | None:
+        """The node that has an underlay address, as far as anything recorded says."""
+        for name, tables in self._tables.items():
+            if tables.has_address(ip):
+                return name
+        for node in self.bundle.cluster.nodes:
+            if ip in node.internal_ips or ip in node.external_ips:
+                return node.name
+        return None
+
+
+class WayView:
+    """One way of the trace: packets of `sender` to `receiver`, and the tables that they meet."""
+
+    def __init__(self, case: Case, way: Way, source: End, destination: End) -> None:
+        self.case = case
+        self.way = way
+        self.source = source
+        self.destination = destination
+        self.sender = source.node
+        self.receiver = destination.node
+        self.paths = tuple(path for path in case.paths if path.way is way)
+        self.src, self.dst = self._addresses()
+
+    def _addresses(self) -> tuple[Ip, Ip]:
+        """A host picks its own source address: where one is involved, the packets say which."""
+        if self.paths and (self.source.host_network or self.destination.host_network):
+            return self.paths[0].inner_id.src, self.paths[0].inner_id.dst
+        return self.source.ip, self.destination.ip
+
+    @property
+    def crosses(self) -> bool:
+        """This way leads from one node to another, to an address of the receiver's pod CIDR."""
+        if self.sender == self.receiver:
+            return False
+        cidr = self.receiver_lease.pod_cidr
+        return cidr is not None and ip_address(self.dst) in ip_network(cidr, strict=False)
+
+    @cached_property
+    def sender_lease(self) -> Lease:
+        """What the sender published."""
+        return self.case.lease(self.sender)
+
+    @cached_property
+    def receiver_lease(self) -> Lease:
+        """What the receiver published."""
+        return self.case.lease(self.receiver)
+
+    @property
+    def sender_tables(self) -> Tables:
+        """MissingFact: the sender's state was not read."""
+        return self.case.tables(self.sender, "routes", "rules", "neighbours", "fdb", "links")
+
+    @property
+    def receiver_tables(self) -> Tables:
+        """MissingFact: the receiver's state was not read."""
+        return self.case.tables(self.receiver, "links", "addresses")
+
+    @cached_property
+    def sender_vtep(self) -> Link | None:
+        """The sender's flannel.1."""
+        return self.case.vtep(self.sender)
+
+    @cached_property
+    def receiver_vtep(self) -> Link | None:
+        """The receiver's flannel.1."""
+        return self.case.vtep(self.receiver)
+
+    @cached_property
+    def route(self) -> RouteAnswer:
+        """What the sender's rules and routes say to these packets."""
+        tables = self.sender_tables
+        bridge = tables.bridge() if self.from_pod else None
+        return tables.route(self.dst, src=self.src, iif=bridge.ifname if bridge else None)
+
+    @cached_property
+    def crossing(self) -> Crossing | None:
+        """None: this way does not leave by the sender's VTEP (one node, DirectRouting, no route).
+
+        Then none of the VTEP's tables decides it.
+        """
+        if not self.crosses:
+            return None
+        tables, vtep = self.sender_tables, self.sender_vtep
+        answer = self.route
+        if vtep is None or answer.route is None or answer.route.ifindex != vtep.ifindex:
+            return None
+        return Crossing(tables, vtep, answer.route.gateway or self.dst)
+
+    @cached_property
+    def small(self) -> tuple[Path, ...]:
+        """All packets but the one of full MTU."""
+        return tuple(path for path in self.paths if not self.is_full(path))
+
+    @cached_property
+    def full(self) -> tuple[Path, ...]:
+        """The probe of the overlay's full MTU, or the reply to it."""
+        return tuple(path for path in self.paths if self.is_full(path))
+
+    def is_full(self, path: Path) -> bool:
+        """`record` numbers the full-MTU probe after the `count` ordinary ones."""
+        plan = self.case.request.plan
+        return (
+            plan is not None
+            and plan.full_mtu
+            and plan.kind is ProbeKind.ICMP
+            and path.seq is not None
+            and path.seq > plan.count
+        )
+
+    @cached_property
+    def end(self) -> WayEnd | None:
+        """Where most failed packets ended; the full-MTU one counts when all others arrived."""
+        return where_most_ended(self.small) or where_most_ended(self.full)
+
+    @cached_property
+    def wire_mac(self) -> Mac | None:
+        """Inner destination MAC of the packets that came in at the receiver."""
+        macs = [
+            hop.packet.inner.dst_mac
+            for path in self.paths
+            for hop in path.hops
+            if hop.node == self.receiver and hop.packet is not None and hop.packet.inner is not None
+            if hop.direction is Direction.IN and hop.device in (Device.UPLINK, Device.VTEP)
+        ]
+        return next((mac for mac in macs if mac is not None), None)
+
+    @property
+    def from_pod(self) -> bool:
+        """The sender forwards these packets; they are not its own."""
+        return self.source.kind is EndKind.POD and not self.source.host_network
+
+    @property
+    def to_pod(self) -> bool:
+        """The receiver forwards these packets to a pod."""
+        return self.destination.kind is EndKind.POD and not self.destination.host_network
+
+    def reached(self, node: str, device: Device, direction: Direction) -> int:
+        """How many packets were seen at a point."""
+        return sum(
+            any((h.node, h.device, h.direction) == (node, device, direction) for h in path.hops)
+            for path in self.paths
+        )

@@ -1,0 +1,57 @@
+"""THE CATALOGUE: every rule, in order of precedence of causes."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tracer.core.case import WayView
+from tracer.core.rules import (
+    address,
+    device,
+    entries,
+    generic,
+    host,
+    pod,
+    publicip,
+    routes,
+    underlay,
+)
+from tracer.model.diagnosis import Finding
+
+Rule: TypeAlias = Callable[[WayView], Finding | None]
+
+LAST: tuple[Rule, ...] = (generic.unexplained_drop, generic.unexplained_loss)
+"""Asked only where no other rule explains how the packets ended."""
+
+CATALOGUE: tuple[Rule, ...] = (
+    # The devices have to fit together before any entry matters.
+    device.peer_flannel1_down,
+    device.port_mismatch,
+    device.vni_mismatch,
+    # A changed MAC makes stale annotations; a stale annotation makes stale neighbours.
+    address.mac_changed_under_running_flannel,
+    address.vtepmac_annotation_stale,
+    address.neigh_stale_one_node,
+    # Addresses of the underlay: published twice, moved, or dead.
+    publicip.public_ip_duplicate,
+    device.node_ip_changed_vxlan_local_stale,
+    entries.fdb_wrong_dst_dead,
+    # Entries that are absent, in the order in which the kernel asks for them.
+    host.ip_forward_off,
+    routes.routes_lost,
+    entries.neigh_missing,
+    entries.fdb_missing,
+    # Hosts and the network between them.
+    host.forward_drop,
+    host.input_drop_8472,
+    underlay.underlay_mtu_blackhole,
+    underlay.nsx_intercepts_8472,
+    underlay.cloud_sg_8472,
+    # The pods' own edge.
+    pod.veth_detached,
+    *LAST,
+)
+
+
+def slug(rule: Rule) -> str:
+    """A rule's name as users meet it."""
+    return rule.__name__.replace("_", "-")

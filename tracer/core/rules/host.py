@@ -1,0 +1,186 @@
+"""The hosts on the way: firewall and forwarding."""
+
+from tracer.core.case import MissingFact, WayView
+from tracer.core.end import WayEnd
+from tracer.core.rules import proof, remedies
+from tracer.core.rules.datagrams import vxlan_port
+from tracer.core.rules.firewall import Drops, dropping
+from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.observation import Device, Direction
+from tracer.model.state import NodeState
+
+FORWARDING = "net.ipv4.ip_forward"
+
+
+def input_drop_8472(way: WayView) -> Finding | None:
+    """The receiver's own firewall drops VXLAN packets before the VTEP sees them.
+
+    NETFILTER_DROP on the uplink, of the outer packet: before vxlan_rcv. flannel adds no rule for
+    its port to INPUT.
+    """
+    end = way.end
+    if end is None or not way.crosses or not end.on(way.receiver, Device.UPLINK):
+        return None
+    port = vxlan_port(way)
+    quotes = _quotes(way, way.receiver, "input", port)
+    if not end.freed("NETFILTER_DROP"):
+        named = tuple(drop for drop in quotes if port in drop.ports)
+        if not named or not end.lost_at(way.receiver, Device.UPLINK, Direction.IN):
+            return None
+        quotes = named
+    elif not end.outer:
+        return None
+    return Finding(
+        rule="input-drop-8472",
+        severity=Severity.ERROR,
+        node=way.receiver,
+        device=end.place.ifname if end.place is not None else None,
+        sentence=f"The firewall of {way.receiver} drops VXLAN packets (udp {port}) as they come"
+        " in.",
+        evidence=(*proof.kernel(way), *_as_evidence(quotes, way.receiver)),
+        hits=f"every node that sends to pods of {way.receiver}",
+        fix=(
+            f"let udp {port} in from the other nodes, with the tool that keeps these rules:",
+            remedies.on(way.receiver, f"firewall-cmd --permanent --add-port={port}/udp"),
+            remedies.on(way.receiver, "firewall-cmd --reload"),
+            remedies.on(way.receiver, f"iptables -I INPUT -p udp --dport {port} -j ACCEPT"),
+        ),
+        confirm=(remedies.on(way.receiver, "iptables-save -c | grep -e INPUT; nft list ruleset"),),
+        useless=(
+            "restarting flannel: it writes rules for FORWARD and POSTROUTING, none for INPUT",
+            remedies.CNI_FILES,
+        ),
+        way=way.way,
+        explains=True,
+    )
+
+
+def forward_drop(way: WayView) -> Finding | None:
+    """A node's firewall drops the pods' packets where it forwards them.
+
+    Docker, for one, sets the FORWARD policy to DROP. flannel's accepting rules are appended behind
+    all others, and an accept in one table does not undo a drop in another.
+    """
+    end = way.end
+    if end is None or end.place is None or not end.freed("NETFILTER_DROP") or end.outer:
+        return None
+    at_sender = end.on(way.sender, Device.BRIDGE, Device.POD)
+    if not at_sender and not end.on(way.receiver, Device.VTEP):
+        return None
+    node = end.place.node
+    quotes = _quotes(way, node, "forward", None)
+    if not quotes and _only_before_routing(way, node):
+        # A drop in raw or mangle PREROUTING ends at the same place; it is not this fault.
+        return None
+    return Finding(
+        rule="forward-drop",
+        severity=Severity.ERROR,
+        node=node,
+        device=end.place.ifname,
+        sentence=f"The firewall of {node} drops the pods' packets where {node} forwards them.",
+        evidence=(*proof.kernel(way), *_as_evidence(quotes, node)),
+        hits=f"everything that {node} forwards {'for' if at_sender else 'to'} its pods",
+        fix=(
+            f"restart flanneld on {node}, which writes its accepting rules again; where a drop"
+            " stands before them, or a policy in another table, that one has to go:",
+            remedies.restart_flannel(way.case, node),
+            remedies.on(node, "iptables -P FORWARD ACCEPT"),
+        ),
+        confirm=(remedies.on(node, "iptables-save -c | grep -e FORWARD -e FLANNEL-FWD"),),
+        useless=(
+            "adding an accepting rule to another table: an accept ends its own table only, a drop"
+            " ends all",
+            remedies.CNI_FILES,
+        ),
+        way=way.way,
+        explains=True,
+    )
+
+
+def ip_forward_off(way: WayView) -> Finding | None:
+    """A node on the way does not forward IP packets.
+
+    The route lookup then ends in ip_error: IP_INADDRERRORS, without any ICMP to the sender.
+    """
+    if not way.crosses:
+        return None
+    if way.from_pod and (found := _not_forwarding(way, way.sender, Device.BRIDGE)):
+        return found
+    return _not_forwarding(way, way.receiver, Device.VTEP) if way.to_pod else None
+
+
+def _not_forwarding(way: WayView, node: str, device: Device) -> Finding | None:
+    """Packets come in on `device` of `node` and have to be forwarded."""
+    tables = way.case.tables(node, "links")
+    link = tables.bridge() if device is Device.BRIDGE else way.case.vtep(node)
+    if link is None:
+        return None
+    version = "ipv6" if way.case.family == 6 else "ipv4"
+    name = f"net.{version}.conf.{link.ifname.replace('.', '/')}.forwarding"
+    switch = FORWARDING if version == "ipv4" else "net.ipv6.conf.all.forwarding"
+    own, overall = tables.sysctl(name), tables.sysctl(switch)
+    if own is None and overall is None:
+        raise MissingFact(f"sysctl {switch} of {node}: not read")
+    if (own or overall) != "0":
+        return None
+    off = [(key, value) for key, value in ((switch, overall), (name, own)) if value == "0"]
+    end = way.end
+    return Finding(
+        rule="ip-forward-off",
+        severity=Severity.ERROR,
+        node=node,
+        device=link.ifname if overall != "0" else None,
+        sentence=f"{node} does not forward IP packets: {off[0][0]} is 0.",
+        evidence=(
+            *(
+                Evidence(label="sysctl", value=value, source=f"{node} {key}", differs=True)
+                for key, value in off
+            ),
+            *proof.kernel(way),
+        ),
+        hits=f"everything between pods of {node} and other nodes",
+        fix=(
+            f"switch forwarding on on {node}, and keep it on in /etc/sysctl.d:",
+            *(remedies.on(node, f"sysctl -w {key}=1") for key, _ in off),
+            remedies.on(node, f"echo '{switch} = 1' > /etc/sysctl.d/99-forward.conf"),
+        ),
+        confirm=(remedies.on(node, f"sysctl {switch} {name}"),),
+        useless=(
+            "restarting flannel: flanneld never sets it; the bridge plugin does, whenever a pod"
+            " starts, until the next run of sysctl --system undoes it",
+            remedies.CNI_FILES,
+        ),
+        way=way.way,
+        explains=end is not None and end.on(node, device) and _unforwarded(end, node, device),
+    )
+
+
+def _unforwarded(end: WayEnd, node: str, device: Device) -> bool:
+    return end.freed("IP_INADDRERRORS") or end.lost_at(node, device, Direction.IN)
+
+
+def _quotes(way: WayView, node: str, hook: str, port: int | None) -> tuple[Drops, ...]:
+    """What can drop at a hook: rules that name another port left out."""
+    state = way.case.bundle.nodes.get(node)
+    if state is None:
+        return ()
+    return tuple(
+        drop
+        for drop in dropping(state, hook)
+        if not drop.ports or port is None or port in drop.ports
+    )
+
+
+def _only_before_routing(way: WayView, node: str) -> bool:
+    state: NodeState | None = way.case.bundle.nodes.get(node)
+    return state is not None and bool(dropping(state, "prerouting"))
+
+
+def _as_evidence(quotes: tuple[Drops, ...], node: str) -> tuple[Evidence, ...]:
+    """The most telling three: those that name the port, then rules, then policies."""
+    best = sorted(quotes, key=lambda drop: (not drop.ports, drop.policy))[:3]
+    if not best:
+        return (Evidence(label="rule", value="none found", source=f"firewall dumps of {node}"),)
+    return tuple(
+        Evidence(label="rule", value=drop.quote, source=f"{node} {drop.tool}") for drop in best
+    )

@@ -1,0 +1,129 @@
+"""The route that flanneld writes for each peer."""
+
+from ipaddress import ip_network
+
+from tracer.core.case import WayView
+from tracer.core.rules import proof, remedies
+from tracer.core.rules.entries import NO_PEER_REPAIRS
+from tracer.core.rules.fingerprints import peer_fdb, permanent
+from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.observation import Device, Direction
+from tracer.model.state import Link
+
+MAIN = 254
+
+
+def routes_lost(way: WayView) -> Finding | None:
+    """A node has lost its route to a peer's pod subnet.
+
+    The kernel removes a device's routes when the device goes down; flanneld does not write them
+    again (flannel #869, #1759; from v0.27.4 it makes a deleted device again, but empty).
+    """
+    if not way.crosses or _on_its_way(way):
+        return None
+    vtep = way.sender_vtep
+    if vtep is None or (not vtep.up and not _ended_unrouted(way)):
+        return None
+    lease = way.receiver_lease
+    cidr = lease.pod_cidr or way.dst
+    return Finding(
+        rule="routes-lost",
+        severity=Severity.ERROR,
+        node=way.sender,
+        device=vtep.ifname,
+        sentence=f"{way.sender} has no route to {cidr} by {vtep.ifname}.",
+        evidence=(
+            Evidence(
+                label="expected",
+                value=f"{cidr} via {_network(cidr)} dev {vtep.ifname} onlink",
+                source=f"lease of {way.receiver}",
+            ),
+            Evidence(
+                label="actual", value=_answer(way), source=f"{way.sender} routes", differs=True
+            ),
+            *_history(way, vtep),
+            *proof.kernel(way),
+        ),
+        hits=f"everything that {way.sender} sends to {cidr}",
+        fix=(
+            f"restart flanneld on {way.sender}; it writes routes, neighbours and FDB entries of"
+            " all peers:",
+            remedies.restart_flannel(way.case, way.sender),
+        ),
+        confirm=(remedies.on(way.sender, f"ip route get {way.dst}"),),
+        useless=(
+            f"setting {vtep.ifname} up: its routes and neighbours do not come back with it",
+            NO_PEER_REPAIRS,
+        ),
+        way=way.way,
+        explains=_ended_unrouted(way),
+    )
+
+
+def _on_its_way(way: WayView) -> bool:
+    """The sender's tables answer with something other than "no route" or the default route."""
+    route, lease = way.route.route, way.receiver_lease
+    if way.crossing is not None:
+        return True
+    if route is None:
+        # A policy rule that refuses is somebody's decision, not a loss.
+        return way.route.kind != "none"
+    if route.gateway is not None and route.gateway == lease.public_ip:
+        return True
+    if route.kind != "unicast" or route.table != MAIN:
+        return True
+    cidr = lease.pod_cidr
+    shorter = ip_network(route.destination).prefixlen
+    return cidr is not None and shorter >= ip_network(cidr, strict=False).prefixlen
+
+
+def _answer(way: WayView) -> str:
+    route = way.route.route
+    if route is None:
+        return "none"
+    link = way.sender_tables.link(route.ifindex) if route.ifindex is not None else None
+    words = ["default" if route.destination in ("0.0.0.0/0", "::/0") else route.destination]
+    words += ["via", route.gateway] if route.gateway is not None else []
+    words += ["dev", link.ifname] if link is not None else []
+    return " ".join(words)
+
+
+def _history(way: WayView, vtep: Link) -> tuple[Evidence, ...]:
+    """What the other two tables tell about how the route went."""
+    if not vtep.up:
+        return (
+            Evidence(
+                label="device",
+                value="down",
+                source=f"{way.sender} link {vtep.ifname}",
+                differs=True,
+            ),
+        )
+    state = way.case.state(way.sender)
+    if peer_fdb(state, vtep) and not permanent(state, vtep):
+        return (
+            Evidence(
+                label="history",
+                value=f"{vtep.ifname} was down and came up again",
+                source=f"{way.sender}: no neighbours, FDB kept",
+            ),
+        )
+    return ()
+
+
+def _ended_unrouted(way: WayView) -> bool:
+    """Freed for want of a route, stuck before the VTEP, or left by the uplink without VXLAN."""
+    end = way.end
+    if end is not None and end.place is None:
+        # A host without a route refuses to send at all.
+        return not way.from_pod
+    if end is None or not end.on(way.sender):
+        return False
+    if end.freed("IP_INNOROUTES", "IP_OUTNOROUTES", "NEIGH_FAILED"):
+        return not end.outer
+    leaked = end.on(way.sender, Device.UPLINK) and not end.outer
+    return leaked or end.lost_at(way.sender, Device.BRIDGE, Direction.IN)
+
+
+def _network(cidr: str) -> str:
+    return str(ip_network(cidr, strict=False).network_address)
