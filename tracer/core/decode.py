@@ -44,7 +44,8 @@ def _ports(observation: Observation, ports: frozenset[int]) -> frozenset[int]:
     return frozenset() if pods_view else ports
 
 
-def _ethernet(frame: _Frame, at: int, observation: Observation) -> Packet:
+def _ethernet(frame: _Frame, at: int, observation: Observation | None) -> Packet:
+    """A frame at `at`. `observation` None: inside VXLAN, where no second level is followed."""
     data = frame.data
     if len(data) < at + 14:
         return Packet(truncated=True)
@@ -66,7 +67,7 @@ def _network(
     macs: tuple[Mac, Mac] | None,
     observation: Observation | None,
 ) -> Packet:
-    """ARP or IP at `at`. `observation` None: inside VXLAN, where no second level is followed."""
+    """ARP or IP at `at`; `observation` as in `_ethernet`."""
     src_mac, dst_mac = macs or (None, None)
     if ethertype == ARP:
         arp, why, truncated = _arp(frame.data, at)
@@ -152,7 +153,7 @@ def _encapsulated(
         cut = len(frame.data) < start + 8
         why = None if cut else "no VXLAN header: its VNI flag is not set"
         return Packet(outer=outer, src_mac=src_mac, dst_mac=dst_mac, truncated=cut, undecodable=why)
-    inside = _inner_frame(frame, start + 8)
+    inside = _ethernet(frame, start + 8, None)
     return Packet(
         outer=outer,
         inner=inside.inner,
@@ -162,22 +163,6 @@ def _encapsulated(
         truncated=inside.truncated,
         undecodable=inside.undecodable,
     )
-
-
-def _inner_frame(frame: _Frame, at: int) -> Packet:
-    """The frame inside VXLAN, with no second level."""
-    data = frame.data
-    if len(data) < at + 14:
-        return Packet(truncated=True)
-    macs = (data[at + 6 : at + 12].hex(":"), data[at : at + 6].hex(":"))
-    ethertype = unpack_from("!H", data, at + 12)[0]
-    at += 14
-    while ethertype in _VLAN_TAGS:
-        if len(data) < at + 4:
-            return Packet(truncated=True)
-        ethertype = unpack_from("!H", data, at + 2)[0]
-        at += 4
-    return _network(frame, at, ethertype, macs, None)
 
 
 def _inner(
@@ -235,7 +220,7 @@ def _quoted(frame: _Frame, behind: Transport) -> InnerId | None:
         and quoted.dst_port in frame.ports
         and _vni(frame.data, quoted) is not None
     ):
-        inside = _inner_frame(frame, (quoted.payload_at or 0) + 8)
+        inside = _ethernet(frame, (quoted.payload_at or 0) + 8, None)
         if inside.inner is not None:
             return identity_of(inside.inner)
     return identity_of(_inner(frame, header, quoted, None)[0])

@@ -24,7 +24,8 @@ class InnerId(Record, frozen=True, kw_only=True):
     dst: Ip
     protocol: str
     token: str
-    """icmp: kind+id+seq | udp: ports+ip id+payload digest | tcp: ports+seq (SYNs marked)."""
+    """icmp: kind+id+seq | udp: ports+ip id+payload digest | tcp: ports+seq (SYNs and
+    segments without payload marked) | ICMP errors: type+code+what they are about."""
 
 
 class Arp(Record, frozen=True, kw_only=True):
@@ -58,7 +59,7 @@ class Inner(Record, frozen=True, kw_only=True):
     """Letters of the set flags in wire order, such as `S`, `SA`, `R`, `PA`."""
     payload_length: int | None = None
     payload_digest: str | None = None
-    """blake2s over the first 32 payload bytes captured, 16 hex digits."""
+    """blake2s over the first 32 payload bytes (IPv6: 24, what fits everywhere), 16 hex digits."""
     icmp_type: int | None = None
     icmp_code: int | None = None
     icmp_id: int | None = None
