@@ -1,0 +1,1 @@
+"""A Kubernetes API server in memory: the REST protocol, for what the lab needs of it."""

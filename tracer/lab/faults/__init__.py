@@ -1,0 +1,34 @@
+"""What can be broken in the lab. Named and grouped as the catalogue of findings is."""
+
+from tracer.lab.faults import address, device, host, pod, underlay
+from tracer.lab.faults.fault import Fault
+
+FAULTS: dict[str, Fault] = {
+    "vtepmac-annotation-stale": Fault(address.vtepmac_annotation_stale),
+    "neigh-stale-one-node": Fault(address.neigh_stale_one_node),
+    "mac-changed-under-running-flannel": Fault(
+        address.mac_changed_under_running_flannel, address.heal_mac_changed
+    ),
+    "fdb-missing": Fault(address.fdb_missing),
+    "neigh-missing": Fault(address.neigh_missing),
+    "fdb-wrong-dst-dead": Fault(address.fdb_wrong_dst_dead),
+    "node-ip-changed-vxlan-local-stale": Fault(
+        address.node_ip_changed_vxlan_local_stale, address.heal_node_ip_changed
+    ),
+    "public-ip-duplicate": Fault(address.public_ip_duplicate, address.heal_public_ip_duplicate),
+    "routes-lost": Fault(address.routes_lost),
+    "vni-mismatch": Fault(device.vni_mismatch),
+    "port-mismatch": Fault(device.port_mismatch),
+    "peer-flannel1-down": Fault(device.peer_flannel1_down, device.heal_peer_flannel1_down),
+    "underlay-mtu-blackhole": Fault(
+        underlay.underlay_mtu_blackhole, underlay.heal_underlay, needs=("nft",)
+    ),
+    "nsx-intercepts-8472": Fault(
+        underlay.nsx_intercepts_8472, underlay.heal_underlay, needs=("nft",)
+    ),
+    "cloud-sg-8472": Fault(underlay.cloud_sg_8472, underlay.heal_underlay, needs=("nft",)),
+    "input-drop-8472": Fault(host.input_drop_8472, host.heal_input_drop, needs=("iptables",)),
+    "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
+    "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
+    "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
+}

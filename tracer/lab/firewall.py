@@ -1,0 +1,54 @@
+"""flannel's own iptables rules (pkg/trafficmngr/iptables/iptables.go), as iptables-restore text."""
+
+from tracer.lab.shell import has_tool, run_in_node
+
+FORWARD = '-m comment --comment "flanneld forward"'
+MASQ = '-m comment --comment "flanneld masq"'
+
+
+def forward_rules(network: str) -> str:
+    """The filter table: accept what comes from pods and goes to pods."""
+    return f"""*filter
+:FLANNEL-FWD - [0:0]
+-A FORWARD {FORWARD} -j FLANNEL-FWD
+-A FLANNEL-FWD -s {network} {FORWARD} -j ACCEPT
+-A FLANNEL-FWD -d {network} {FORWARD} -j ACCEPT
+COMMIT
+"""
+
+
+def masquerade_rules(network: str, pod_cidr: str) -> str:
+    """The nat table: hide pods behind their node outside of the pod network."""
+    return f"""*nat
+:FLANNEL-POSTRTG - [0:0]
+-A POSTROUTING {MASQ} -j FLANNEL-POSTRTG
+-A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 {MASQ} -j RETURN
+-A FLANNEL-POSTRTG -s {pod_cidr} -d {network} {MASQ} -j RETURN
+-A FLANNEL-POSTRTG -s {network} -d {pod_cidr} {MASQ} -j RETURN
+-A FLANNEL-POSTRTG ! -s {network} -d {pod_cidr} {MASQ} -j RETURN
+-A FLANNEL-POSTRTG -s {network} ! -d 224.0.0.0/4 {MASQ} -j MASQUERADE --random-fully
+-A FLANNEL-POSTRTG ! -s {network} -d {network} {MASQ} -j MASQUERADE --random-fully
+COMMIT
+"""
+
+
+def install(node: str, network: str, pod_cidr: str) -> None:
+    """Install all of them, where iptables is; without it the node does as well."""
+    if has_tool("iptables-restore"):
+        text = forward_rules(network) + masquerade_rules(network, pod_cidr)
+        run_in_node(node, ["iptables-restore", "-w", "--noflush"], text=text)
+
+
+def install_forward_rules(node: str, network: str) -> None:
+    """Install those of the filter table."""
+    text = forward_rules(network)
+    run_in_node(node, ["iptables-restore", "-w", "--noflush"], text=text)
+
+
+def remove_forward_rules(node: str) -> None:
+    """Remove those of the filter table, where they are."""
+    script = """
+iptables -w -D FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD
+iptables -w -F FLANNEL-FWD && iptables -w -X FLANNEL-FWD
+true"""
+    run_in_node(node, ["/bin/sh", "-c", f"exec 2>/dev/null{script}"])

@@ -1,0 +1,254 @@
+"""The API's objects as kubeadm, kubelet and flannel's manifest (v0.28.9) would have made them."""
+
+import json
+import os
+from typing import Any
+
+from tracer.lab.cni import CNI_CONF
+from tracer.lab.plan import NETWORK, PlannedNode, PlannedPod
+
+Object = dict[str, Any]
+
+FLANNEL_IMAGE = "ghcr.io/flannel-io/flannel:v0.28.9"
+KUBELET = "v1.32.0"
+NET_CONF = {"Network": NETWORK, "EnableNFTables": False, "Backend": {"Type": "vxlan"}}
+FLANNEL_LABELS = {"tier": "node", "app": "flannel", "k8s-app": "flannel"}
+FLANNEL_ARGS = ["--ip-masq", "--kube-subnet-mgr", "--healthz-port=8081", "--iface=eth0"]
+"""As in the manifest, with --iface: the lab's nodes have no default route to choose by."""
+
+
+def namespaces() -> list[Object]:
+    """The namespaces of a cluster."""
+    names = ("default", "kube-flannel", "kube-node-lease", "kube-public", "kube-system")
+    return [
+        _object("v1", "Namespace", name, labels={"kubernetes.io/metadata.name": name})
+        | {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+        for name in names
+    ]
+
+
+def _object(
+    version: str, kind: str, name: str, namespace: str = "", labels: dict[str, str] | None = None
+) -> Object:
+    meta: Object = {"name": name}
+    if namespace:
+        meta["namespace"] = namespace
+    if labels:
+        meta["labels"] = labels
+    return {"apiVersion": version, "kind": kind, "metadata": meta}
+
+
+def node(planned: PlannedNode, now: str) -> Object:
+    """A Node as the kubelet registers it and the controller manager completes it.
+
+    No annotation of flannel's yet: those are flanneld's to write.
+    """
+    labels = {
+        "kubernetes.io/arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, ""),
+        "kubernetes.io/hostname": planned.name,
+        "kubernetes.io/os": "linux",
+    }
+    if planned.number == 1:
+        labels["node-role.kubernetes.io/control-plane"] = ""
+    made = _object("v1", "Node", planned.name, labels=labels)
+    amount = {"cpu": "2", "memory": "4030000Ki", "pods": "110"}
+    return made | {
+        "spec": {"podCIDR": planned.pod_cidr, "podCIDRs": [planned.pod_cidr]},
+        "status": {
+            "addresses": [
+                {"type": "InternalIP", "address": planned.address},
+                {"type": "Hostname", "address": planned.name},
+            ],
+            "capacity": amount,
+            "allocatable": amount,
+            "conditions": [
+                _condition("NetworkUnavailable", "False", "FlannelIsUp", now),
+                _condition("Ready", "True", "KubeletReady", now),
+            ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "images": [],
+            "nodeInfo": _node_info(planned),
+        },
+    }
+
+
+def _node_info(planned: PlannedNode) -> Object:
+    identity = planned.vtep_mac.replace(":", "") * 3
+    return {
+        "architecture": os.uname().machine,
+        "bootID": identity[:32],
+        "containerRuntimeVersion": "containerd://1.7.24",
+        "kernelVersion": os.uname().release,
+        "kubeProxyVersion": KUBELET,
+        "kubeletVersion": KUBELET,
+        "machineID": identity[:32],
+        "operatingSystem": "linux",
+        "osImage": "flantrace lab",
+        "systemUUID": identity[:32],
+    }
+
+
+def _condition(kind: str, value: str, reason: str, now: str) -> Object:
+    return {
+        "type": kind,
+        "status": value,
+        "reason": reason,
+        "message": "",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+
+
+def lease(planned: PlannedNode, now: str) -> Object:
+    """The kubelet's heartbeat."""
+    made = _object("coordination.k8s.io/v1", "Lease", planned.name, "kube-node-lease")
+    fresh = now.replace("Z", ".000000Z")
+    spec = {"holderIdentity": planned.name, "leaseDurationSeconds": 40, "renewTime": fresh}
+    return made | {"spec": spec}
+
+
+def flannel_config() -> Object:
+    """ConfigMap kube-flannel/kube-flannel-cfg."""
+    made = _object("v1", "ConfigMap", "kube-flannel-cfg", "kube-flannel", FLANNEL_LABELS)
+    return made | {
+        "data": {
+            "cni-conf.json": json.dumps(CNI_CONF, indent=2) + "\n",
+            "net-conf.json": json.dumps(NET_CONF, indent=2) + "\n",
+        }
+    }
+
+
+def _flannel_spec() -> Object:
+    return {
+        "hostNetwork": True,
+        "priorityClassName": "system-node-critical",
+        "serviceAccountName": "flannel",
+        "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}],
+        "containers": [
+            {
+                "name": "kube-flannel",
+                "image": FLANNEL_IMAGE,
+                "command": ["/opt/bin/flanneld"],
+                "args": FLANNEL_ARGS,
+                "env": [{"name": "EVENT_QUEUE_DEPTH", "value": "5000"}],
+                "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}},
+            }
+        ],
+    }
+
+
+def flannel_daemonset(nodes: int) -> Object:
+    """DaemonSet kube-flannel/kube-flannel-ds."""
+    made = _object("apps/v1", "DaemonSet", "kube-flannel-ds", "kube-flannel", FLANNEL_LABELS)
+    counts = ("desired", "current", "updated")
+    numbers = {f"{each}NumberScheduled": nodes for each in counts}
+    return made | {
+        "spec": {
+            "selector": {"matchLabels": {"app": "flannel"}},
+            "template": {
+                "metadata": {"labels": {"tier": "node", "app": "flannel"}},
+                "spec": _flannel_spec(),
+            },
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+        },
+        "status": {
+            **numbers,
+            "numberAvailable": nodes,
+            "numberMisscheduled": 0,
+            "numberReady": nodes,
+            "observedGeneration": 1,
+        },
+    }
+
+
+def flannel_pod(planned: PlannedNode, now: str) -> Object:
+    """The DaemonSet's pod on a node."""
+    suffix = planned.vtep_mac.replace(":", "")[-5:]
+    labels = {"tier": "node", "app": "flannel", "controller-revision-hash": "6f7d8c9b5"}
+    made = _object("v1", "Pod", f"kube-flannel-ds-{suffix}", "kube-flannel", labels)
+    made["metadata"]["ownerReferences"] = [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "name": "kube-flannel-ds",
+            "uid": "00000000-0000-0000-0000-000000000000",
+            "controller": True,
+        }
+    ]
+    spec = _flannel_spec() | {"nodeName": planned.name}
+    return made | {"spec": spec, "status": _running(spec, planned, planned.address, now)}
+
+
+def controller_manager(planned: PlannedNode, now: str) -> Object:
+    """The static pod that gives every Node its podCIDR."""
+    labels = {"component": "kube-controller-manager", "tier": "control-plane"}
+    name = f"kube-controller-manager-{planned.name}"
+    made = _object("v1", "Pod", name, "kube-system", labels)
+    spec = {
+        "nodeName": planned.name,
+        "hostNetwork": True,
+        "containers": [
+            {
+                "name": "kube-controller-manager",
+                "image": f"registry.k8s.io/kube-controller-manager:{KUBELET}",
+                "command": [
+                    "kube-controller-manager",
+                    "--allocate-node-cidrs=true",
+                    f"--cluster-cidr={NETWORK}",
+                    "--leader-elect=true",
+                ],
+            }
+        ],
+    }
+    return made | {"spec": spec, "status": _running(spec, planned, planned.address, now)}
+
+
+def pod(planned: PlannedPod, on: PlannedNode, now: str) -> Object:
+    """A pod with its own network namespace."""
+    made = _object("v1", "Pod", planned.name, "default", {"app": "lab"})
+    spec = {"nodeName": on.name, "containers": [_container()]}
+    status = _running(spec, on, planned.ip, now)
+    status["containerStatuses"][0]["containerID"] = f"containerd://{planned.container_id}"
+    return made | {"spec": spec, "status": status}
+
+
+def host_pod(on: PlannedNode, now: str) -> Object:
+    """A pod in its node's network namespace."""
+    made = _object("v1", "Pod", on.name.replace("node-", "host-"), "default", {"app": "lab"})
+    spec = {"nodeName": on.name, "hostNetwork": True, "containers": [_container()]}
+    return made | {"spec": spec, "status": _running(spec, on, on.address, now)}
+
+
+def pending_pod() -> Object:
+    """A pod that no node has taken: it has no address."""
+    made = _object("v1", "Pod", "pod-pending", "default", {"app": "lab"})
+    return made | {"spec": {"containers": [_container()]}, "status": {"phase": "Pending"}}
+
+
+def _container() -> Object:
+    return {"name": "main", "image": "lab", "resources": {}}
+
+
+def _running(spec: Object, on: PlannedNode, address: str, now: str) -> Object:
+    return {
+        "phase": "Running",
+        "hostIP": on.address,
+        "podIP": address,
+        "podIPs": [{"ip": address}],
+        "startTime": now,
+        "conditions": [
+            {"type": "Ready", "status": "True", "lastTransitionTime": now, "lastProbeTime": None}
+        ],
+        "containerStatuses": [
+            {
+                "name": container["name"],
+                "image": container["image"],
+                "imageID": "",
+                "ready": True,
+                "started": True,
+                "restartCount": 0,
+                "state": {"running": {"startedAt": now}},
+            }
+            for container in spec["containers"]
+        ],
+    }

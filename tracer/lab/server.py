@@ -1,0 +1,117 @@
+"""The API server's process: the only one that outlives `lab up`."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+
+from tracer.errors import CollectFailed
+from tracer.lab import paths
+from tracer.lab.rest import Api, write_kubeconfig
+
+
+def start(lab_id: str) -> None:
+    """Start it on a free port of 127.0.0.1 and write the kubeconfig. Does not wait for it:
+
+    the socket listens before the process does, so that first requests queue.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        os.set_inheritable(listening.fileno(), True)
+        log = os.open(paths.SERVER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tracer.lab.apiserver", str(listening.fileno()), lab_id],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(listening.fileno(),),
+            start_new_session=True,
+            cwd="/",
+        )
+        os.close(log)
+    with open(paths.SERVER_PID, "w") as stream:
+        stream.write(f"{process.pid} {_started(process.pid)}\n")
+    write_kubeconfig(port)
+
+
+def check_answers() -> None:
+    """Raise CollectFailed, with the end of its log, when the server does not answer."""
+    try:
+        api = Api()
+        api.request("GET", "/version")
+        api.close()
+    except CollectFailed as failure:
+        with open(paths.SERVER_LOG) as stream:
+            last = stream.read().strip().splitlines()[-1:]
+        raise CollectFailed(
+            f"the API server did not start: {last[0] if last else failure.what}",
+            where=paths.SERVER_LOG,
+            hint="pip install starlette uvicorn (the extra `lab` of flantrace)",
+        ) from failure
+
+
+def alive() -> bool:
+    """Whether the process is there."""
+    try:
+        return _recorded() is not None
+    except OSError:
+        return False
+
+
+def stop(lab_id: str) -> None:
+    """End the process, and return when it is gone."""
+    pid = _recorded() or _marked(lab_id)
+    if pid is None:
+        return
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if lab_id not in _command_line(pid):
+            return
+        for each in (signal.SIGTERM, signal.SIGKILL):
+            signal.pidfd_send_signal(handle, each)
+            if select.select([handle], [], [], 3)[0]:
+                break
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
+
+
+def _started(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/stat") as stream:
+            return stream.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+def _command_line(pid: int) -> list[str]:
+    try:
+        with open(f"/proc/{pid}/cmdline") as stream:
+            return stream.read().split("\0")
+    except OSError:
+        return []
+
+
+def _recorded() -> int | None:
+    """The process of the pid file, if it still is the one that was started."""
+    try:
+        with open(paths.SERVER_PID) as stream:
+            pid, started = stream.read().split()
+    except (OSError, ValueError):
+        return None
+    return int(pid) if _started(int(pid)) == started else None
+
+
+def _marked(lab_id: str) -> int | None:
+    """The process that bears the lab's mark: it was started and not yet written down."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        words = _command_line(int(entry))
+        if lab_id in words and "tracer.lab.apiserver" in words:
+            return int(entry)
+    return None
