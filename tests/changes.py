@@ -8,7 +8,7 @@ from tests.builders import FLANNEL
 from tracer.model.state import FdbEntry, Neighbour, NodeState
 
 
-def with_link(before: NodeState, ifname: str, **changes: Any) -> NodeState:
+def with_link(before: NodeState, ifname: str, /, **changes: Any) -> NodeState:
     """The same node with one device changed."""
     links = tuple(
         replace(link, **changes) if link.ifname == ifname else link for link in before.links

@@ -44,7 +44,7 @@ def _read(dump: FirewallDump) -> list[Drops]:
     if dump.text.lstrip().startswith("{"):
         try:
             return _nft(json.loads(dump.text), dump.tool)
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
             # A dump cut short or in another form says nothing; the trace still does.
             return []
     return _iptables(dump.text, dump.tool)

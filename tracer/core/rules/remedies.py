@@ -1,4 +1,9 @@
-"""Commands with the real names in them, and popular remedies that do not help. Never run by us."""
+"""Commands with the real names in them, and popular remedies that do not help. Never run by us.
+
+Values that anybody may write into an annotation are quoted: commands get copied.
+"""
+
+import shlex
 
 from tracer.core.case import Case
 from tracer.model.lease import Lease
@@ -63,7 +68,9 @@ def set_neighbour(node: str, vtep: Link, gateway: Ip, mac: Mac) -> str:
 
 def set_fdb(node: str, vtep: Link, mac: Mac, dst: Ip) -> str:
     """Write one FDB entry as flanneld does."""
-    return on(node, f"bridge fdb replace {mac} dev {vtep.ifname} dst {dst} self permanent")
+    return on(
+        node, f"bridge fdb replace {mac} dev {vtep.ifname} dst {shlex.quote(dst)} self permanent"
+    )
 
 
 def show_tables(node: str, vtep: Link) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Lost between two uplinks: size, port, or everything."""
 
+import shlex
+
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, vxlan_port
@@ -108,7 +110,7 @@ def _smaller_mtu(way: WayView, vtep: str) -> tuple[str, ...]:
     return (
         "find the size that passes, name it as Backend.MTU (flannel v0.21.3 on; the value is the"
         " outer MTU), then on each node delete the device, restart flannel and make the pods anew:",
-        remedies.on(way.sender, f"tracepath -n {peer}"),
+        remedies.on(way.sender, f"tracepath -n {shlex.quote(peer)}"),
         remedies.edit_net_conf(way.case),
         f"ip link del {vtep}   # on each node",
         remedies.restart_all(way.case),
@@ -118,7 +120,11 @@ def _smaller_mtu(way: WayView, vtep: str) -> tuple[str, ...]:
 def _ping_underlay(way: WayView, outer: int) -> tuple[str, ...]:
     peer = way.receiver_lease.public_ip
     header = 48 if way.case.family == 6 else 28
-    return (remedies.on(way.sender, f"ping -M do -c 3 -s {outer - header} {peer}"),) if peer else ()
+    return (
+        (remedies.on(way.sender, f"ping -M do -c 3 -s {outer - header} {shlex.quote(peer)}"),)
+        if peer
+        else ()
+    )
 
 
 def nsx_intercepts_8472(way: WayView) -> Finding | None:
