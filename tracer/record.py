@@ -13,10 +13,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
+
 from tracer import __version__
 from tracer.collect.kube import Api
 from tracer.core.leases import leases, net_conf
 from tracer.core.settle import NEIGHBOUR_S, UNDERLAY_S, Waiting, lost_on_underlay, waiting
+from tracer.core.sightings import USUAL_PORTS
+from tracer.core.tables import Tables
 from tracer.ends import pods_wanted, resolve
 from tracer.errors import CollectFailed
 from tracer.model.bundle import FORMAT, Bundle
@@ -173,7 +177,7 @@ class Recorder:
         src, dst = addresses.get(sender), addresses.get(receiver)
         if src is None or dst is None:
             return
-        port = self._vxlan_port()
+        port = self._port_of(sender)
         test = Datagram(src=src, dst=dst, src_port=self._datagram_port, ports=(port, port + 1))
         self._progress(f"testing the underlay: one datagram to udp {port} and one to {port + 1}")
         self._datagrams.append(test)
@@ -201,7 +205,7 @@ class Recorder:
             ),
             peers=tuple(lease.public_ip for lease in peers if lease.public_ip is not None)
             or _internal_ips(self._cluster, others, request.source.ip),
-            vxlan_ports=(self._vxlan_port(),),
+            vxlan_ports=tuple(sorted(USUAL_PORTS | {self._vxlan_port()})),
             neighbours=tuple(_first(lease) for lease in peers if lease.pod_cidr is not None),
             datagram_port=self._datagram_port if request.active else 0,
         )
@@ -214,6 +218,12 @@ class Recorder:
     def _vxlan_port(self) -> int:
         read = net_conf(self._cluster)
         return (read.port if read is not None else None) or VXLAN_PORT
+
+    def _port_of(self, node: str) -> int:
+        """The UDP port that a node's VTEP really sends to."""
+        state = self._session.nodes.get(node)
+        vtep = Tables(state).vtep(None, 4) or Tables(state).vtep(None, 6) if state else None
+        return vtep.vxlan.port if vtep is not None and vtep.vxlan else self._vxlan_port()
 
     def _probes(self, plan: ProbePlan) -> list[Probe]:
         """The small ones, then one of the overlay's full MTU."""
@@ -233,8 +243,6 @@ class Recorder:
         )
         if not plan.full_mtu or plan.kind is not ProbeKind.ICMP:
             return [first]
-        import msgspec
-
         return [first, msgspec.structs.replace(first, first_seq=plan.count + 1, count=1, size=0)]
 
 

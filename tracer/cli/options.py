@@ -88,10 +88,10 @@ def way_to_nodes(
     if use_lab:
         from tracer.lab.paths import KUBECONFIG
 
-        config = kubeconfig or str(KUBECONFIG)
-        if kubeconfig is None and not KUBECONFIG.exists():
+        config = kubeconfig or KUBECONFIG
+        if kubeconfig is None and not Path(KUBECONFIG).exists():
             raise UsageError(
-                "the lab is not up", where=str(KUBECONFIG), hint="start it: flantrace lab up"
+                "the lab is not up", where=KUBECONFIG, hint="start it: flantrace lab up"
             )
         return config, node_exec or f"{own_command()} lab exec {{node}} --"
     if node_exec is None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tracer.core.course import course, ends, watched, why_unsure
 from tracer.core.segments import merged
-from tracer.core.sightings import Sighting, is_pod, seq_of, sightings, way_of
+from tracer.core.sightings import Sighting, is_answer, is_pod, seq_of, sightings, way_of
 from tracer.model.bundle import Bundle
 from tracer.model.message import Sent
 from tracer.model.observation import Device, Direction
@@ -40,7 +40,7 @@ def _order(path: Path) -> int:
 def _paths(bundle: Bundle, way: Way, groups: dict[InnerId, list[Sighting]]) -> list[Path]:
     whole = course(bundle, way)
     groups, parts = merged(groups, whole)
-    answered = {sent.seq for sent in bundle.sent if sent.reply is not None}
+    answered = {sent.seq for sent in bundle.sent if is_answer(bundle, sent)}
     return [
         _path(bundle, way, whole, inner_id, seen, parts.get(inner_id, {}), answered)
         for inner_id, seen in groups.items()
@@ -163,7 +163,7 @@ def _unseen_requests(bundle: Bundle, seen: list[Path]) -> list[Path]:
     """Probes that were sent, and that no point has seen."""
     numbers = {path.seq for path in seen}
     return [
-        _unseen(bundle, Way.REQUEST, sent, sent.reply is not None)
+        _unseen(bundle, Way.REQUEST, sent, is_answer(bundle, sent))
         for sent in bundle.sent
         if sent.seq not in numbers
     ]
@@ -177,7 +177,7 @@ def _unseen_replies(bundle: Bundle, requests: list[Path], seen: list[Path]) -> l
     numbers = {path.seq for path in seen}
     arrived = {path.seq for path in requests if path.outcome is Outcome.DELIVERED}
     return [
-        _unseen(bundle, Way.REPLY, sent, sent.reply is not None)
+        _unseen(bundle, Way.REPLY, sent, is_answer(bundle, sent))
         for sent in bundle.sent
         if sent.seq in arrived and sent.seq not in numbers
     ]

@@ -1,8 +1,9 @@
 """flannel's annotations and net-conf -> leases and settings, read as flannel itself reads them."""
 
 import json
+import re
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from tracer.model.cluster import ClusterState, Node
@@ -19,6 +20,9 @@ DEFAULT_PORT = 8472
 
 _DATA = {4: "backend-data", 6: "backend-v6-data"}
 _PUBLIC_IP = {4: "public-ip", 6: "public-ipv6"}
+_MAC = re.compile(
+    "[0-9a-f]{2}(:[0-9a-f]{2}){5}|[0-9a-f]{2}(-[0-9a-f]{2}){5}|[0-9a-f]{4}([.][0-9a-f]{4}){2}", re.I
+)
 
 
 class NetConfRead(Record, frozen=True, kw_only=True):
@@ -86,14 +90,16 @@ def net_conf(cluster: ClusterState) -> NetConfRead | None:
 
 def _lease(node: Node, family: int) -> Lease | None:
     """None: the node has nothing of this family."""
-    cidr = next((net for net in node.pod_cidrs if _family(net) == family), None)
+    cidr = next((net for net in map(_net, node.pod_cidrs) if _version(net) == family), None)
     values = {key: _by_end(node.annotations, key) for key in (_DATA[family], _PUBLIC_IP[family])}
     data_key, data = values[_DATA[family]]
-    public_ip = values[_PUBLIC_IP[family]][1]
-    if cidr is None and data is None and public_ip is None:
+    published = values[_PUBLIC_IP[family]][1]
+    if cidr is None and data is None and published is None:
         return None
+    public_ip = _ip(published, family)
     backend_type = _by_end(node.annotations, "backend-type")[1]
-    vni, mac, defect = _vxlan_data(data) if backend_type == VXLAN else (None, None, None)
+    vni, mac, wrong = _vxlan_data(data) if backend_type == VXLAN else (None, None, None)
+    overwrite = _by_end(node.annotations, f"{_PUBLIC_IP[family]}-overwrite")[1]
     return Lease(
         node=node.name,
         family=family,
@@ -102,27 +108,35 @@ def _lease(node: Node, family: int) -> Lease | None:
         vni=vni,
         vtep_mac=mac,
         public_ip=public_ip,
-        public_ip_overwrite=_by_end(node.annotations, f"{_PUBLIC_IP[family]}-overwrite")[1],
+        public_ip_overwrite=_ip(overwrite, family),
         source=f"Node/{node.name} {data_key}",
-        defect=_defect(node, cidr, backend_type, data, public_ip) or defect,
+        defect=_managed_defect(node, cidr)
+        or _address_defect(published, public_ip, _PUBLIC_IP[family])
+        or _backend_defect(backend_type, data, _DATA[family])
+        or wrong,
     )
 
 
-def _defect(
-    node: Node, cidr: Net | None, backend_type: str | None, data: str | None, ip: Ip | None
-) -> str | None:
-    """The first reason for which peers pass this node over (kube.go, vxlan_network.go)."""
+def _managed_defect(node: Node, cidr: Net | None) -> str | None:
+    """Peers pass over a node that no flanneld manages, or that has no subnet (kube.go)."""
     if _by_end(node.annotations, "kube-subnet-manager")[1] != "true":
         return "it lacks the annotation kube-subnet-manager=true"
-    if cidr is None:
-        return "the node has no pod CIDR of this family"
+    return "the node has no pod CIDR of this family" if cidr is None else None
+
+
+def _address_defect(published: str | None, ip: Ip | None, key: str) -> str | None:
+    if published is None:
+        return f"it lacks the annotation {key}"
+    return f"{key} is no address of its family: {published[:60]!r}" if ip is None else None
+
+
+def _backend_defect(backend_type: str | None, data: str | None, key: str) -> str | None:
+    """What vxlan_network.go passes over: "ignoring non-vxlan subnet"."""
     if backend_type is None:
         return "it lacks the annotation backend-type"
-    if backend_type == VXLAN and data is None:
-        return "it lacks the annotation backend-data"
-    if ip is None:
-        return "it lacks the annotation public-ip"
-    return None
+    if backend_type != VXLAN:
+        return f"its backend is {backend_type[:60]}, not {VXLAN}"
+    return f"it lacks the annotation {key}" if data is None else None
 
 
 def _vxlan_data(text: str | None) -> tuple[int | None, Mac | None, str | None]:
@@ -134,12 +148,16 @@ def _vxlan_data(text: str | None) -> tuple[int | None, Mac | None, str | None]:
     except (ValueError, RecursionError):
         return None, None, "backend-data is not JSON"
     if raw is None:
-        return None, None, None
+        return None, None, "backend-data is null: it holds no VtepMAC"
     if not isinstance(raw, dict):
         return None, None, "backend-data is not a JSON object"
     fields = _folded(raw)
-    mac = _mac(fields.get("vtepmac"))
-    return _number(fields.get("vni")), mac, None if mac else "backend-data holds no valid VtepMAC"
+    vni, mac = _number(fields.get("vni")), _mac(fields.get("vtepmac"))
+    if mac is None:
+        return vni, None, "backend-data holds no valid VtepMAC"
+    # Go's decoder refuses what does not fit its uint32, and the peer is passed over.
+    whole = fields.get("vni") is None or (vni is not None and 0 <= vni < 1 << 32)
+    return (vni, mac, None) if whole else (None, mac, "backend-data holds no valid VNI")
 
 
 def _by_end(annotations: Mapping[str, str], end: str) -> tuple[str, str | None]:
@@ -173,17 +191,27 @@ def _number(value: Any) -> int | None:
 
 
 def _mac(value: Any) -> Mac | None:
-    """Six bytes in lower-case colon form, as Go's net.ParseMAC would take them."""
-    if not isinstance(value, str):
+    """Six bytes in lower-case colon form; Go's net.ParseMAC also takes dashes and dotted fours."""
+    if not isinstance(value, str) or not _MAC.fullmatch(value):
         return None
-    digits = value.lower().replace("-", ":")
-    parts = digits.split(":")
-    whole = len(parts) == 6 and all(len(part) == 2 for part in parts)
-    return digits if whole and not set("".join(parts)) - set("0123456789abcdef") else None
+    digits = re.sub("[:.-]", "", value.lower())
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
-def _family(net: Net) -> int | None:
+def _ip(value: str | None, family: int) -> Ip | None:
     try:
-        return ip_network(net, strict=False).version
+        ip = ip_address(value) if value is not None else None
     except ValueError:
         return None
+    return str(ip) if ip is not None and ip.version == family else None
+
+
+def _net(net: Net) -> Net | None:
+    try:
+        return str(ip_network(net, strict=False))
+    except ValueError:
+        return None
+
+
+def _version(net: Net | None) -> int | None:
+    return None if net is None else 6 if ":" in net else 4

@@ -1,9 +1,17 @@
 """The kernel's route lookup, replayed on recorded tables: policy rules, longest prefix, metric."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
-from tracer.model.packet import Ip
+from tracer.model.packet import Ip, Net
 from tracer.model.record import Record
 from tracer.model.state import Route, Rule
 
@@ -25,26 +33,23 @@ class RouteAnswer(Record, frozen=True, kw_only=True):
     """Selectors of rules before it that a recording cannot answer."""
 
 
-NONE = RouteAnswer(kind="none")
-
-
 class Table:
     """One routing table and family, indexed by prefix length for longest-prefix look-ups."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_length: dict[int, dict[int, list[Route]]] = {}
         for route in routes:
-            net = ip_network(route.destination, strict=False)
+            net = _network(route.destination)
+            if net is None:
+                continue
             nets = self._by_length.setdefault(net.prefixlen, {})
             nets.setdefault(int(net.network_address), []).append(route)
         self._lengths = sorted(self._by_length, reverse=True)
 
-    def longest(self, address: Address, shortest: int = 0) -> Route | None:
-        """The most specific route of at least `shortest` bits; of several the lowest metric."""
+    def longest(self, address: Address) -> Route | None:
+        """The most specific route; of several the lowest metric."""
         bits = address.max_prefixlen
         for length in self._lengths:
-            if length < shortest:
-                return None
             network = int(address) >> (bits - length) << (bits - length)
             found = self._by_length[length].get(network)
             if found:
@@ -75,10 +80,10 @@ class Routes:
         source = ip_address(src) if src is not None else None
         unknown: list[str] = []
         for rule in self._rules[address.version]:
-            if rule.other:
-                unknown.extend(rule.other)
-                continue
             if not _matches(rule, address, source, iif, mark):
+                continue
+            if rule.other or rule.action == "goto":
+                unknown.extend(rule.other or ("goto",))
                 continue
             answer = self._apply(rule, address)
             if answer is not None:
@@ -101,22 +106,38 @@ class Routes:
         if route is None or route.kind == "throw":
             return None
         if rule.suppress_prefix_length is not None:
-            length = ip_network(route.destination, strict=False).prefixlen
-            if length <= rule.suppress_prefix_length:
+            net = _network(route.destination)
+            if net is None or net.prefixlen <= rule.suppress_prefix_length:
                 return None
         return RouteAnswer(kind=route.kind, route=route)
 
 
 def _matches(rule: Rule, dst: Address, src: Address | None, iif: str | None, mark: int) -> bool:
     hit = (
-        (rule.destination is None or dst in ip_network(rule.destination, strict=False))
-        and (rule.source is None or (src is not None and src in ip_network(rule.source, False)))
+        _inside(dst, rule.destination)
+        and _inside(src, rule.source)
         and (rule.iif is None or rule.iif == (iif or "lo"))
         # A packet that is being routed has no output device yet, unless a socket is bound to one.
         and rule.oif is None
         and (rule.mark is None or mark & (rule.mask or 0xFFFFFFFF) == rule.mark)
     )
     return hit != rule.inverted
+
+
+def _inside(address: Address | None, selector: Net | None) -> bool:
+    if selector is None:
+        return True
+    net = _network(selector)
+    return address is not None and net is not None and address in net
+
+
+@lru_cache(maxsize=4096)
+def _network(text: Net) -> IPv4Network | IPv6Network | None:
+    """None: a recording may hold anything; what is no network routes nothing."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def _built_in(family: int) -> list[Rule]:

@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from tracer.core.correlate import correlate
+from tracer.core.sightings import is_answer
 from tracer.model.bundle import AgentEnd, Bundle
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Outcome, Path, Way
@@ -28,12 +29,8 @@ class Waiting(StrEnum):
 
 def waiting(bundle: Bundle) -> Waiting:
     """What the probes of a recording so far still have to wait for. Meaningless when passive."""
-    watchful = {
-        node: msgspec.structs.replace(agent, end=AgentEnd.BYE, lost=0)
-        for node, agent in bundle.agents.items()
-    }
-    paths = correlate(msgspec.structs.replace(bundle, agents=watchful))
-    answered = {sent.seq for sent in bundle.sent if sent.reply is not None}
+    paths = correlate(_as_if_ended(bundle))
+    answered = {sent.seq for sent in bundle.sent if is_answer(bundle, sent)}
     open_paths = [path for path in paths if _open(path) and path.seq not in answered]
     expects_reply = bundle.request.plan is not None and bundle.request.plan.kind != ProbeKind.UDP
     replied = {path.seq for path in paths if path.way is Way.REPLY}
@@ -52,8 +49,19 @@ def waiting(bundle: Bundle) -> Waiting:
 def lost_on_underlay(bundle: Bundle) -> tuple[Path, ...]:
     """Packets that left one node's uplink and were not seen at the other's."""
     return tuple(
-        path for path in correlate(bundle) if path.outcome is Outcome.LOST and _left_the_node(path)
+        path
+        for path in correlate(_as_if_ended(bundle))
+        if path.outcome is Outcome.LOST and _left_the_node(path)
     )
+
+
+def _as_if_ended(bundle: Bundle) -> Bundle:
+    """The agents still run, so none has said bye yet; what they have seen so far is whole."""
+    watchful = {
+        node: msgspec.structs.replace(agent, end=AgentEnd.BYE, lost=0)
+        for node, agent in bundle.agents.items()
+    }
+    return msgspec.structs.replace(bundle, agents=watchful)
 
 
 def _open(path: Path) -> bool:

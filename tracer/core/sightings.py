@@ -7,6 +7,7 @@ from tracer.core.decode import decode
 from tracer.core.identity import ECHO_REPLY, ECHO_REQUEST, identity
 from tracer.core.leases import DEFAULT_PORT, net_conf
 from tracer.model.bundle import Bundle
+from tracer.model.message import Sent
 from tracer.model.observation import Direction, Observation
 from tracer.model.packet import Inner, InnerId, Packet
 from tracer.model.path import Way
@@ -27,6 +28,24 @@ class Sighting:
         return self.observation.direction is Direction.FREED
 
 
+USUAL_PORTS = frozenset({DEFAULT_PORT, 4789})
+"""Linux's own and IANA's: half a cluster on the other one is a fault to be seen, not missed."""
+
+
+def is_answer(bundle: Bundle, sent: Sent) -> bool:
+    """The destination itself answered. An ICMP error from somewhere on the way is no answer."""
+    if sent.reply in ("echo reply", "SYN-ACK", "RST", "datagram"):
+        return True
+    plan = bundle.request.plan
+    return (
+        plan is not None
+        and plan.kind is ProbeKind.UDP
+        and sent.reply is not None
+        and "port unreachable" in sent.reply
+        and sent.reply_from == bundle.request.destination.ip
+    )
+
+
 def vxlan_ports(bundle: Bundle) -> frozenset[int]:
     """Every UDP port that carries VXLAN on one of the nodes, or is meant to."""
     own = {
@@ -36,7 +55,7 @@ def vxlan_ports(bundle: Bundle) -> frozenset[int]:
         if link.vxlan is not None
     }
     read = net_conf(bundle.cluster)
-    return frozenset(own | {read.port if read is not None else DEFAULT_PORT})
+    return USUAL_PORTS | own | ({read.port} if read is not None else set())
 
 
 def sightings(bundle: Bundle) -> list[Sighting]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import ip_address, ip_interface, ip_network
 
-from tracer.core.routes import MAIN, RouteAnswer, Routes
+from tracer.core.routes import LOCAL, MAIN, RouteAnswer, Routes
 from tracer.model.packet import Ip, Mac
 from tracer.model.state import Address, FdbEntry, Link, Neighbour, NodeState
 
@@ -88,7 +88,11 @@ class Tables:
     def route(
         self, dst: Ip, *, src: Ip | None = None, iif: str | None = None, mark: int = 0
     ) -> RouteAnswer:
-        """What rules and routes say to a packet."""
+        """What rules and routes say to a packet. An own address without a recorded local route is
+        local still.
+        """
+        if self.has_address(dst) and not self._has_local_table:
+            return RouteAnswer(kind="local")
         return self._routes.lookup(dst, src, iif, mark)
 
     def neighbour(self, ifindex: int, ip: Ip) -> Neighbour | None:
@@ -110,6 +114,10 @@ class Tables:
     @cached_property
     def _own(self) -> frozenset[Ip]:
         return frozenset(address.ip for address in self.state.addresses)
+
+    @cached_property
+    def _has_local_table(self) -> bool:
+        return any(route.table == LOCAL for route in self.state.routes)
 
     @cached_property
     def _routes(self) -> Routes:
