@@ -47,7 +47,8 @@ def _answers(case: Case) -> Iterator[str]:
         if sent.error is not None:
             words[f"the kernel refused to send: {sent.error}"] += 1
         elif sent.reply is not None and sent.reply not in plain:
-            came = f" from {sent.reply_from}" if sent.reply_from is not None else ""
+            known = sent.reply_from is not None and sent.reply_from not in sent.reply
+            came = f" from {sent.reply_from}" if known else ""
             words[f"the answer was {sent.reply}{came}"] += 1
     total = len(case.bundle.sent)
     for word, count in words.most_common():

@@ -23,7 +23,8 @@ def public_ip_duplicate(way: WayView) -> Finding | None:
     same = twins(way)
     if not same and not own:
         return None
-    arrives = way.receiver_tables.has_address(crossing.dst)
+    # Vagrant gives every node the same NAT address: the sender's own wins, nothing leaves.
+    arrives = not own and way.receiver_tables.has_address(crossing.dst)
     lease = way.receiver_lease
     names = " and ".join([way.receiver, *(twin.node for twin in same)])
     if same:
