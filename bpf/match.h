@@ -6,6 +6,7 @@
  *
  * Compiled in by -D, addresses and ports as they lie in memory:
  *   PAIR4(s, d), PAIR6(s, d)	from one end of the pair to the other
+ *   FROM_PAIR4(s)		from either end
  *   WATCHED4(a), WATCHED6(p)	ARP or neighbour solicitation for this address is ours too
  *   VXLAN_PORT(p)		this UDP destination port carries VXLAN
  *   OWN_DATAGRAM(p)		this UDP source port marks our own test datagrams
@@ -17,8 +18,10 @@ enum verdict { OTHER, OURS, CUT };	/* CUT: `end` came before the headers' end */
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define NET16(x) ((u16)((((x) & 0xff) << 8) | (((x) >> 8) & 0xff)))
+#define NET32(x) __builtin_bswap32(x)
 #else
 #define NET16(x) ((u16)(x))
+#define NET32(x) (x)
 #endif
 
 #define __always_inline inline __attribute__((always_inline))
@@ -59,6 +62,34 @@ static __always_inline bool is_icmp6_error(u8 type)
 {
 	return type >= 1 && type <= 4;
 }
+
+#ifdef PAIR4
+#define BYTES(a, b, c, d) NET32((u32)(a) << 24 | (b) << 16 | (c) << 8 | (d))
+
+/*
+ * Most packets on an uplink: VXLAN in IPv4 without options, with other pods' IPv4 in it. All at
+ * fixed offsets, which takes half the time of match(). Whatever looks unusual is left to that.
+ */
+static __always_inline bool plainly_other(const u8 *frame, const u8 *end)
+{
+	const u8 *udp = frame + ETHERNET + 20;
+	const u8 *inner = udp + VXLAN_AND_UDP;
+	const u8 *ip = inner + ETHERNET;
+
+	if (ip + 28 > end)
+		return false;
+	/* ethertype and version; no later fragment, UDP */
+	if ((word(frame + 12) & BYTES(255, 255, 255, 0)) != BYTES(0x08, 0x00, 0x45, 0) ||
+	    (word(frame + 20) & BYTES(0x1f, 255, 0, 255)) != BYTES(0, 0, 0, UDP))
+		return false;
+	if (!VXLAN_PORT(half(udp + 2)) || OWN_DATAGRAM(half(udp)))
+		return false;
+	if ((word(inner + 12) & BYTES(255, 255, 255, 0)) != BYTES(0x08, 0x00, 0x45, 0) ||
+	    FROM_PAIR4(word(ip + 12)))
+		return false;
+	return ip[9] != ICMP || !is_icmp4_error(ip[20]);
+}
+#endif
 
 /*
  * A packet that begins with the header of `type`. One turn for each IP header: of the packet

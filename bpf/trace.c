@@ -12,6 +12,7 @@
 
 BPF_RINGBUF_OUTPUT(ring, RING_PAGES);
 BPF_PERCPU_ARRAY(lost, u64, 1);
+BPF_ARRAY(woken, u64, 1);	/* when the reader was last woken */
 
 struct scratch {
 	u8 skb[256];	/* the part of struct sk_buff that is read */
@@ -41,16 +42,33 @@ static __always_inline void count_lost(void)
 		*count += 1;
 }
 
+/*
+ * Wake the reader for the first record of a burst, not for each: the interrupt that does it costs
+ * more than the record. The reader looks again by itself after READER_LOOKS_AGAIN_NS, which is
+ * later than the last record for which it was not woken (tracer/collect/ring.py).
+ */
+static __always_inline u64 wakeup(u64 now)
+{
+	int zero = 0;
+	u64 *last = woken.lookup(&zero);
+
+	if (!last || now - *last < READER_LOOKS_AGAIN_NS / 2)
+		return BPF_RB_NO_WAKEUP;
+	*last = now;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
 static __always_inline void emit(struct __sk_buff *ctx, u8 direction)
 {
 	struct observation *o = ring.ringbuf_reserve(sizeof(struct observation));
 	u64 length = at_most_headers(ctx->len);
+	u64 now = bpf_ktime_get_ns();
 
 	if (!o) {
 		count_lost();
 		return;
 	}
-	o->time_ns = bpf_ktime_get_ns();
+	o->time_ns = now;
 	o->skb = (u64)ctx;	/* the context is the sk_buff itself */
 	o->ifindex = ctx->ifindex;
 	o->length = ctx->len;
@@ -60,7 +78,7 @@ static __always_inline void emit(struct __sk_buff *ctx, u8 direction)
 	if (length < ETHERNET || bpf_skb_load_bytes(ctx, 0, o->headers, length))
 		length = 0;
 	o->captured = length;
-	ring.ringbuf_submit(o, 0);
+	ring.ringbuf_submit(o, wakeup(now));
 }
 
 /* Headers outside of the linear part: the first bytes as one piece, where a copy can be had. */
@@ -80,6 +98,10 @@ static __always_inline int observe(struct __sk_buff *ctx, u8 direction)
 	const u8 *end = (const u8 *)(long)ctx->data_end;
 	enum verdict verdict = CUT;
 
+#ifdef PAIR4
+	if (plainly_other(data, end))
+		return -1;
+#endif
 	/* A second round looks at a copy. One loop, so that the parser is there once. */
 #pragma nounroll
 	for (int round = 0; round < 2; round++) {
@@ -188,7 +210,7 @@ static __always_inline int freed(u64 skb, u64 location, u32 reason)
 	struct scratch *s = scratch.lookup(&slot);
 	u32 captured = 0, start, netns;
 	struct observation *o;
-	u64 head, dev;
+	u64 head, dev, now;
 	u16 type;
 
 	if (!s || bpf_probe_read_kernel(s->skb, SKB_SPAN, (const void *)skb))
@@ -217,7 +239,8 @@ static __always_inline int freed(u64 skb, u64 location, u32 reason)
 	}
 	head = FIELD(s, u64, SKB_HEAD);
 	dev = FIELD(s, u64, SKB_DEV);
-	o->time_ns = bpf_ktime_get_ns();
+	now = bpf_ktime_get_ns();
+	o->time_ns = now;
 	o->skb = skb;
 	o->location = location;
 	o->reason = reason;
@@ -233,7 +256,7 @@ static __always_inline int freed(u64 skb, u64 location, u32 reason)
 	o->captured = captured;
 	o->direction = DIRECTION_FREED;
 	__builtin_memcpy(o->headers, s->headers, HEADERS);
-	ring.ringbuf_submit(o, 0);
+	ring.ringbuf_submit(o, wakeup(now));
 	return 0;
 }
 

@@ -13,7 +13,7 @@ from tracer.collect import btf, hooks, layout, symbols, syscall
 from tracer.collect.convert import Converter
 from tracer.collect.pairing import Filter, flags
 from tracer.collect.quiet import environment, stderr_kept
-from tracer.collect.ring import Ring
+from tracer.collect.ring import LOOK_AGAIN_NS, Ring
 from tracer.errors import NotPermitted, NotSupported
 from tracer.model.observation import AttachedPoint, Observation
 
@@ -170,7 +170,13 @@ def compile_source(
             hint="install the distribution's python3-bpfcc, and make the .venv with its Python",
         ) from error
     variables = {"BCC_KERNEL_SOURCE": str(kernel)} | ({"ARCH": arch} if arch else {})
-    cflags = [f"-I{sources()}", f"-DPAGE_SIZE={mmap.PAGESIZE}", "-w", *definitions]
+    cflags = [
+        f"-I{sources()}",
+        f"-DPAGE_SIZE={mmap.PAGESIZE}",
+        f"-DREADER_LOOKS_AGAIN_NS={LOOK_AGAIN_NS}",
+        "-w",
+        *definitions,
+    ]
     said: list[str] = []
     try:
         with environment(variables), stderr_kept() as said:

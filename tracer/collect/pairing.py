@@ -45,6 +45,8 @@ def flags(wanted: Filter) -> list[str]:
         f"-DOWN_DATAGRAM(p)={_any(f'(p)=={_port(p):#x}' for p in [wanted.datagram_port] if p)}",
         f"-DNETNS(n)={_any(f'(n)=={inode}u' for inode in sorted(wanted.netns))}",
     ]
+    if family == 4:
+        result.append(f"-DFROM_PAIR4(s)=({same('s', one)}||{same('s', other)})")
     if v4:
         result.append(f"-DWATCHED4(a)={_any(f'(a)=={word:#x}u' for word in v4)}")
     if v6:

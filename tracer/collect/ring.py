@@ -7,16 +7,22 @@ first word is its length with two flag bits, then the payload, padded to 8 bytes
 
 import mmap
 import os
+import select
 import struct
 import threading
 import weakref
 from collections.abc import Iterator
+
+from tracer.collect.alarm import Alarm
 
 _BUSY = 1 << 31
 _DISCARDED = 1 << 30
 _LENGTH = _DISCARDED - 1
 _HEADER = 8
 _WORD = struct.Struct("=I")
+
+LOOK_AGAIN_NS = 2_000_000
+"""The programs wake us for the first record of half this time; those after it we look for."""
 
 
 class Ring:
@@ -25,7 +31,6 @@ class Ring:
     def __init__(self, fd: int, size: int) -> None:
         """`fd`: the map's, which is taken over and closed with the object; `size` in bytes."""
         page = mmap.PAGESIZE
-        self._fd = fd
         weakref.finalize(self, os.close, fd)
         self._mask = size - 1
         self._consumer = memoryview(mmap.mmap(fd, page)).cast("Q")
@@ -33,14 +38,20 @@ class Ring:
         self._producer = memoryview(shared)[:8].cast("Q")
         self._data = memoryview(shared)[page:]
         self._barrier = threading.Lock()
+        self._alarm = Alarm()
+        self._ready = select.epoll()
+        self._ready.register(fd, select.EPOLLIN)
+        self._ready.register(self._alarm, select.EPOLLIN)
 
     def fileno(self) -> int:
-        """For select, poll and epoll: readable when there are records."""
-        return self._fd
+        """For select, poll and epoll: readable when there are records, or may be: drain() then."""
+        return self._ready.fileno()
 
     def drain(self) -> Iterator[memoryview]:
         """Payloads of all records that are complete, each once, in the kernel's order."""
+        took = False
         while chunk := self.chunk():
+            took = True
             view = memoryview(chunk)
             start = 0
             while start < len(chunk):
@@ -49,6 +60,8 @@ class Ring:
                 if not word & _DISCARDED:
                     yield view[start + _HEADER : start + _HEADER + length]
                 start += _step(length)
+        waiting = self._producer[0] != self._consumer[0]
+        self._alarm.set(LOOK_AGAIN_NS if took or waiting else 0)
 
     def chunk(self) -> bytes:
         """All complete records, headers included, in one piece; their room is free again.
