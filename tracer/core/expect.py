@@ -6,6 +6,7 @@ static ARP entry, an FDB entry.
 
 from ipaddress import ip_network
 
+from tracer.core.leases import VXLAN
 from tracer.model.lease import Lease
 from tracer.model.packet import Ip, Mac, Net
 from tracer.model.record import Record
@@ -26,7 +27,7 @@ class Expectation(Record, frozen=True, kw_only=True):
 
 def expectation(lease: Lease) -> Expectation | None:
     """None: the lease promises nothing that a table could hold."""
-    if lease.pod_cidr is None or lease.defect is not None:
+    if lease.pod_cidr is None or lease.defect is not None or lease.backend_type != VXLAN:
         return None
     network = ip_network(lease.pod_cidr, strict=False)
     return Expectation(

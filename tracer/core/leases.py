@@ -47,11 +47,12 @@ class NetConfRead(Record, frozen=True, kw_only=True):
 
 def leases(cluster: ClusterState) -> tuple[Lease, ...]:
     """Every node's lease in each family of which it has a pod CIDR or published data."""
+    vxlan = any(_by_end(node.annotations, "backend-type")[1] == VXLAN for node in cluster.nodes)
     return tuple(
         lease
         for node in cluster.nodes
         for family in (4, 6)
-        if (lease := _lease(node, family)) is not None
+        if (lease := _lease(node, family, vxlan)) is not None
     )
 
 
@@ -88,8 +89,8 @@ def net_conf(cluster: ClusterState) -> NetConfRead | None:
     )
 
 
-def _lease(node: Node, family: int) -> Lease | None:
-    """None: the node has nothing of this family."""
+def _lease(node: Node, family: int, vxlan: bool) -> Lease | None:
+    """None: the node has nothing of this family. `vxlan`: a backend that peers use."""
     cidr = next((net for net in map(_net, node.pod_cidrs) if _version(net) == family), None)
     values = {key: _by_end(node.annotations, key) for key in (_DATA[family], _PUBLIC_IP[family])}
     data_key, data = values[_DATA[family]]
@@ -112,7 +113,7 @@ def _lease(node: Node, family: int) -> Lease | None:
         source=f"Node/{node.name} {data_key}",
         defect=_managed_defect(node, cidr)
         or _address_defect(published, public_ip, _PUBLIC_IP[family])
-        or _backend_defect(backend_type, data, _DATA[family])
+        or _backend_defect(backend_type, data, _DATA[family], vxlan)
         or wrong,
     )
 
@@ -130,12 +131,14 @@ def _address_defect(published: str | None, ip: Ip | None, key: str) -> str | Non
     return f"{key} is no address of its family: {published[:60]!r}" if ip is None else None
 
 
-def _backend_defect(backend_type: str | None, data: str | None, key: str) -> str | None:
+def _backend_defect(
+    backend_type: str | None, data: str | None, key: str, vxlan: bool
+) -> str | None:
     """What vxlan_network.go passes over: "ignoring non-vxlan subnet"."""
     if backend_type is None:
         return "it lacks the annotation backend-type"
     if backend_type != VXLAN:
-        return f"its backend is {backend_type[:60]}, not {VXLAN}"
+        return f"its backend is {backend_type[:60]}, not {VXLAN}" if vxlan else None
     return f"it lacks the annotation {key}" if data is None else None
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface
 
-from tracer.core.routes import LOCAL, MAIN, RouteAnswer, Routes
+from tracer.core.routes import LOCAL, RouteAnswer, Routes
 from tracer.model.packet import Ip, Mac
 from tracer.model.state import Address, FdbEntry, Link, Neighbour, NodeState
 
@@ -134,17 +134,6 @@ class Tables:
             for entry in self.state.fdb
             if entry.dst is not None or "self" in entry.flags
         }
-
-
-def peer_subnets(tables: Tables, vtep: Link) -> tuple[str, ...]:
-    """Networks that the main table sends out of the VTEP."""
-    return tuple(
-        route.destination
-        for route in tables.state.routes
-        if route.ifindex == vtep.ifindex and route.table == MAIN and route.kind == "unicast"
-        if ip_network(route.destination, strict=False).prefixlen
-        < ip_address(route.destination.partition("/")[0]).max_prefixlen
-    )
 
 
 def _same_address(ip: Ip, interface: str) -> bool:
