@@ -61,6 +61,9 @@ def _path(
     first = next((one.packet.inner for one in seen if one.packet.inner is not None), None)
     seq = seq_of(bundle, first, way)
     outcome, doubt = _outcome(bundle, whole, hops, seq in answered)
+    if outcome is Outcome.DELIVERED and hops[-1].drop is not None and len(hops) > 1:
+        # A raw socket got its copy, and the kernel freed the packet itself: NO_SOCKET in ping_rcv.
+        hops = hops[:-1]
     last = hops[-1]
     passed = [_index(whole, hop) for hop in hops]
     missed = whole[max(passed, default=-1) + 1 :]

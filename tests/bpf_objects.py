@@ -1,0 +1,34 @@
+"""Names of all BPF programs in the kernel, by the bpf system call: what `bpftool prog` lists."""
+
+import ctypes
+import os
+import struct
+
+from tracer.collect.syscall import address, bpf
+
+PROG_GET_NEXT_ID = 11
+PROG_GET_FD_BY_ID = 13
+OBJ_GET_INFO_BY_FD = 15
+NAME_AT = 64
+"""Offset of `name` in struct bpf_prog_info (include/uapi/linux/bpf.h)."""
+
+
+def program_names() -> list[str]:
+    found: list[str] = []
+    number = 0
+    while True:
+        try:
+            _, answer = bpf(PROG_GET_NEXT_ID, struct.pack("=III", number, 0, 0))
+        except FileNotFoundError:
+            return found
+        number = struct.unpack_from("=I", answer, 4)[0]
+        try:
+            fd, _ = bpf(PROG_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))
+        except FileNotFoundError:
+            continue
+        try:
+            info = ctypes.create_string_buffer(256)
+            bpf(OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, len(info), address(info)))
+            found.append(info.raw[NAME_AT : NAME_AT + 16].split(b"\0")[0].decode())
+        finally:
+            os.close(fd)
