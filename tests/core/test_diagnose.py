@@ -89,7 +89,7 @@ def test_a_silent_agent_makes_the_verdict_unknown() -> None:
     )
     assert words(told) == ("UNKNOWN", "-", "-", "-", "-")
     assert told.verdict.exit_code == 3
-    assert told.verdict.sentence == f"what became of 5 of 5 requests: {SILENT}."
+    assert told.verdict.sentence == (f"5 of 5 requests, last seen on node-a, at eth0: {SILENT}.")
     assert "The agent on node-b stopped answering." in told.notes
 
 

@@ -118,7 +118,9 @@ def _doubted(
     doubt = next((path.doubt for path in doubted if path.doubt is not None), None)
     if doubt is None:
         doubt = next((trouble.what for trouble in way.case.bundle.troubles), "nothing was seen")
-    sentence = f"what became of {tally.unknown} of {tally.sent} {noun}: {doubt.rstrip('.')}."
+    end = doubted[0].end if doubted and doubted[0].hops else None
+    seen = f", last seen on {end.node}, at {end.ifname}" if end is not None else ""
+    sentence = f"{tally.unknown} of {tally.sent} {noun}{seen}: {doubt.rstrip('.')}."
     if tally.delivered:
         sentence += f" {tally.delivered} of {tally.sent} arrived."
     errors = [f.rule for f in findings if f.severity is Severity.ERROR and f.way is way.way]

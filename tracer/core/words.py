@@ -1,6 +1,9 @@
 """Words that the core's sentences share."""
 
-from tracer.model.request import End, EndKind, ProbeKind, Request
+from tracer.model.request import End, EndKind, ProbeKind, ProbePlan, Request
+
+USUAL = 5
+"""Probes that a trace sends unless it is told otherwise."""
 
 
 def end_word(end: End) -> str:
@@ -20,7 +23,14 @@ def trace_command(request: Request) -> str:
         words.append(f"--probe {plan.kind.value} --port {plan.port}")
     if plan is not None and plan.size is not None:
         words.append(f"--size {plan.size}")
+    if plan is not None and (plan.count != USUAL or _bare_icmp(plan)):
+        words.append(f"--count {plan.count}")
     return " ".join(words)
+
+
+def _bare_icmp(plan: ProbePlan) -> bool:
+    """Five of them and none of full MTU: only --count says that."""
+    return plan.kind is ProbeKind.ICMP and not plan.full_mtu and plan.size is None
 
 
 def count_of(part: int, whole: int, noun: str) -> str:

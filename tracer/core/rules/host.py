@@ -48,7 +48,6 @@ def input_drop_8472(way: WayView) -> Finding | None:
         confirm=(remedies.on(way.receiver, "iptables-save -c | grep -e INPUT; nft list ruleset"),),
         useless=(
             "restarting flannel: it writes rules for FORWARD and POSTROUTING, none for INPUT",
-            remedies.CNI_FILES,
         ),
         way=way.way,
         explains=True,
@@ -90,7 +89,6 @@ def forward_drop(way: WayView) -> Finding | None:
         useless=(
             "adding an accepting rule to another table: an accept ends its own table only, a drop"
             " ends all",
-            remedies.CNI_FILES,
         ),
         way=way.way,
         explains=True,
@@ -148,7 +146,6 @@ def _not_forwarding(way: WayView, node: str, device: Device) -> Finding | None:
         useless=(
             "restarting flannel: flanneld never sets it; the bridge plugin does, whenever a pod"
             " starts, until the next run of sysctl --system undoes it",
-            remedies.CNI_FILES,
         ),
         way=way.way,
         explains=end is not None and end.on(node, device) and _unforwarded(end, node, device),

@@ -48,7 +48,6 @@ def _detached(way: WayView, end: End, *, at_sender: bool) -> Finding | None:
         useless=(
             "restarting flannel: the veth pair is the bridge plugin's work, done once when the pod"
             " starts",
-            remedies.CNI_FILES,
         ),
         way=way.way,
         explains=_ended_at_edge(way, end.node, at_sender=at_sender),

@@ -197,13 +197,12 @@ def _lost_finding(
             ),
             *tests,
         ),
-        hits=f"everything from {way.sender} to pods of {way.receiver}; tables of both nodes match",
+        hits=f"everything from {way.sender} to pods of {way.receiver}",
         fix=_another_port(way) if rule == NSX else _open_port(way, port, also),
         confirm=(remedies.on(way.receiver, f"tcpdump -ni any udp port {port}"),),
         useless=(
             "restarting flannel or the nodes: every entry is right, the packets leave as they"
             " should",
-            remedies.CNI_FILES,
         ),
         way=way.way,
         explains=True,

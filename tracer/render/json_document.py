@@ -1,0 +1,32 @@
+"""One JSON document per diagnosis, and the schema that describes it."""
+
+import json
+
+import msgspec
+
+from tracer.model.diagnosis import SCHEMA, Diagnosis
+
+
+def json_document(diagnosis: Diagnosis) -> str:
+    """Pretty and deterministic; what is not known is null, never absent. Ends in a newline."""
+    return msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode() + "\n"
+
+
+def schema() -> str:
+    """JSON Schema of the document, as published in docs/reference/. Ends in a newline.
+
+    Every field is required: a reader may rely on its being there, if only as null.
+    """
+    document = msgspec.json.schema(Diagnosis)
+    for definition in document["$defs"].values():
+        if definition.get("type") == "object" and "properties" in definition:
+            definition["required"] = list(definition["properties"])
+            for field in definition["properties"].values():
+                field.pop("default", None)
+    document["$defs"]["Diagnosis"]["properties"]["schema"] = {"const": SCHEMA}
+    ordered = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"{SCHEMA.replace('/', '-')}.schema.json",
+        "title": "What flantrace concludes from one recording",
+    } | document
+    return json.dumps(ordered, indent=2, sort_keys=False) + "\n"

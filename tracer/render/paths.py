@@ -1,0 +1,180 @@
+"""Paths: hop by hop, equal ones folded, with the entry that decided each hop."""
+
+from typing import NamedTuple
+
+from tracer.model.diagnosis import Diagnosis, Tally
+from tracer.model.path import Entry, Hop, Mark, Outcome, Path, Place, Way
+from tracer.render.packets import describe
+from tracer.render.style import MARGIN, Style, at_margin, wrapped
+
+ENTRY = 14
+"""Where the entries of a hop begin."""
+
+TABLE = 11
+NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
+
+
+class Fold(NamedTuple):
+    """Packets that took one path, and the first of them."""
+
+    sample: Path
+    paths: tuple[Path, ...]
+
+
+def sections(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[list[str]]:
+    """Requests, then replies: those of the way that failed, or all, or a line for the mirror."""
+    found: list[list[str]] = []
+    requests = _folds(diagnosis, Way.REQUEST)
+    for fold in requests:
+        found.append(_section(fold, requests, diagnosis, style))
+    replies = _folds(diagnosis, Way.REPLY)
+    if not replies:
+        return found
+    calm = all(path.outcome is Outcome.DELIVERED for fold in replies for path in fold.paths)
+    marked = any(entry.mark is Mark.BAD for fold in replies for entry in _entries(fold.sample))
+    if calm and not full and not marked and _mirrors(replies, requests):
+        return [*found, [_mirror_line(diagnosis, replies)]]
+    for fold in replies:
+        found.append(_section(fold, replies, diagnosis, style))
+    return found
+
+
+def _entries(path: Path) -> tuple[Entry, ...]:
+    return tuple(entry for hop in path.hops for entry in hop.entries)
+
+
+def _folds(diagnosis: Diagnosis, way: Way) -> list[Fold]:
+    groups: dict[object, list[Path]] = {}
+    for path in diagnosis.paths:
+        if path.way is way:
+            groups.setdefault(_shape(path), []).append(path)
+    return [Fold(paths[0], tuple(paths)) for paths in groups.values()]
+
+
+def _shape(path: Path) -> object:
+    """All that makes one path different from another to a reader: not its time, size or number."""
+    hops = tuple(
+        (h.node, h.device, h.direction, h.ifname, h.entries, h.drop, h.times > 1) for h in path.hops
+    )
+    return hops, path.outcome, path.end, path.not_reached, path.doubt
+
+
+def _mirrors(replies: list[Fold], requests: list[Fold]) -> bool:
+    """The replies passed the devices of the requests, backwards."""
+    if len(replies) != 1 or len(requests) != 1:
+        return False
+    there = [(hop.node, hop.ifname) for hop in requests[0].sample.hops]
+    back = [(hop.node, hop.ifname) for hop in replies[0].sample.hops]
+    return there == back[::-1]
+
+
+def _mirror_line(diagnosis: Diagnosis, replies: list[Fold]) -> str:
+    tallies = [tally for tally in diagnosis.tallies if tally.way is Way.REPLY]
+    count = " and ".join(_tallied(tally) for tally in tallies)
+    if not count:
+        count = f"{len(replies[0].paths)}"
+    return f"replies: {count} by the mirror path (--depth full shows it)"
+
+
+def _tallied(tally: Tally) -> str:
+    if tally.size is not None:
+        return f"that of {tally.size} B"
+    return f"{tally.delivered} of {tally.sent}"
+
+
+def _section(fold: Fold, folds: list[Fold], diagnosis: Diagnosis, style: Style) -> list[str]:
+    """One path: its title, its hops, and what it did not reach."""
+    sample = fold.sample
+    widths = _widths(sample)
+    lines = [_title(fold, folds, diagnosis)]
+    before: Hop | None = None
+    for number, hop in enumerate(sample.hops, start=1):
+        if before is not None and before.node != hop.node:
+            lines.append(_rule("underlay"))
+        lines += _hop(number, hop, before, widths, style)
+        before = hop
+    if sample.outcome is Outcome.LOST:
+        lines.append(_lost(sample))
+    if sample.outcome is Outcome.UNKNOWN and sample.doubt:
+        lines += wrapped(f"------  not known: {sample.doubt}", 4)
+    if sample.not_reached:
+        lines += _hanging("------  not reached: ", _places(sample.not_reached))
+    return lines
+
+
+def _lost(path: Path) -> str:
+    if not path.hops:
+        return f"    ------  never seen{': ' + path.doubt if path.doubt else ''}"
+    return "    ------  lost: seen nowhere after this, and freed nowhere"
+
+
+def _places(places: tuple[Place, ...]) -> str:
+    return ", ".join(f"{p.node} {p.ifname} {p.direction.value}" for p in places)
+
+
+def _hanging(head: str, text: str) -> list[str]:
+    lines = wrapped(text, 4 + len(head))
+    return [f"    {head}{lines[0][4 + len(head) :]}", *lines[1:]]
+
+
+def _title(fold: Fold, folds: list[Fold], diagnosis: Diagnosis) -> str:
+    """`request 1 of 5 (all 5 took this path)`; the probe of full MTU is named apart."""
+    way = fold.sample.way
+    noun = NOUN[way][0]
+    full = {t.size for t in diagnosis.tallies if t.way is way and t.size is not None}
+    plan = diagnosis.request.plan
+    count = plan.count if plan is not None else None
+    large = [p for p in fold.paths if full and count is not None and p.seq and p.seq > count]
+    small = [path for path in fold.paths if path not in large]
+    if not small:
+        return f"{noun} of {large[0].size} B"
+    total = sum(t.sent for t in diagnosis.tallies if t.way is way and t.size is None) or len(small)
+    number = small[0].seq if small[0].seq is not None else 1
+    who = f"all {total}" if len(small) == total else f"{len(small)} of {total}"
+    also = f" and the one of {large[0].size} B" if large else ""
+    if total == 1 and not also:
+        return f"{noun} 1 of 1"
+    took = "took this path" if len(folds) == 1 or len(small) > 1 or also else "took this one"
+    return f"{noun} {number} of {total} ({who}{also} {took})"
+
+
+def _widths(path: Path) -> tuple[int, int]:
+    nodes = max((len(hop.node) for hop in path.hops), default=0)
+    devices = max((len(_device(hop)) for hop in path.hops), default=0)
+    return nodes, max(9, devices)
+
+
+def _device(hop: Hop) -> str:
+    return "dropped" if hop.drop is not None else hop.ifname
+
+
+def _hop(
+    number: int, hop: Hop, before: Hop | None, widths: tuple[int, int], style: Style
+) -> list[str]:
+    nodes, devices = widths
+    sign = "X" if hop.drop is not None else str(number)
+    direction = "" if hop.drop is not None else hop.direction.value
+    time = f"+{hop.since_us} us" if hop.since_us is not None else ""
+    head = f"{sign:>2}  {hop.node:<{nodes}}  {_device(hop):<{devices}}  {direction:<3} {time:>9}"
+    text = describe(hop, before)
+    line = f"{head}    {text}".rstrip()
+    lines = [line] if len(line) <= 100 else [head.rstrip(), *wrapped(text, ENTRY)]
+    for entry in hop.entries:
+        lines += _entry(entry, style)
+    return lines
+
+
+def _entry(entry: Entry, style: Style) -> list[str]:
+    mark = entry.mark.value
+    room = MARGIN - len(mark) - 2
+    lines = wrapped(entry.text, ENTRY + TABLE, room)
+    first = " " * ENTRY + f"{entry.table:<{TABLE}}" + lines[0][ENTRY + TABLE :]
+    lines[0] = at_margin(first, mark, style.mark(entry.mark))
+    if entry.mark is Mark.BAD and entry.expected is not None:
+        because = f", says {entry.because}" if entry.because is not None else ""
+        lines += wrapped(f"should be {entry.expected}{because}", ENTRY + TABLE)
+    return lines
+
+
+def _rule(word: str) -> str:
+    return f"{f'    ------  {word}   ':-<94}"

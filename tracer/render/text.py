@@ -1,0 +1,98 @@
+"""The terminal's text: from a Diagnosis alone, so that live and replay print the same bytes."""
+
+from tracer.core.words import trace_command
+from tracer.model.diagnosis import Diagnosis, Skipped
+from tracer.model.path import Outcome
+from tracer.render import findings, headline, paths
+from tracer.render.style import WIDTH, Style, command_lines, plain, wrapped
+
+DEPTHS = ("verdict", "path", "full")
+
+
+def text(diagnosis: Diagnosis, depth: str = "path", *, color: bool = False) -> str:
+    """One of three depths of the same answer; ends in a newline."""
+    safe = plain(diagnosis)
+    if depth == "verdict":
+        return headline.five_words(safe) + "\n"
+    return "\n".join(_lines(safe, Style(color), full=depth == "full")) + "\n"
+
+
+def _lines(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[str]:
+    """Who, verdict, proof, packets, what is not known, what to type next."""
+    blocks = [headline.who(diagnosis), headline.verdict(diagnosis, style)]
+    blocks += _findings(diagnosis, style, full=full)
+    if full or _macs_are_news(diagnosis):
+        blocks.append(findings.macs(diagnosis, style))
+    blocks.append([line for note in diagnosis.notes for line in _labelled("note", note)])
+    blocks += paths.sections(diagnosis, style, full=full)
+    blocks.append(_not_checked(diagnosis.skipped, full=full))
+    blocks.append(_next(diagnosis))
+    lines: list[str] = []
+    for block in blocks:
+        trimmed = _trimmed(block)
+        if trimmed:
+            lines += [*([""] if lines else []), *trimmed]
+    return lines
+
+
+def _trimmed(block: list[str]) -> list[str]:
+    while block and not block[-1]:
+        block = block[:-1]
+    return block
+
+
+def _findings(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[list[str]]:
+    rest = diagnosis.findings
+    blocks: list[list[str]] = []
+    if rest and rest[0].rule == diagnosis.verdict.rule:
+        blocks.append(findings.main(rest[0], style))
+        rest = rest[1:]
+    blocks.append(findings.further(rest, style, whole=full))
+    return blocks
+
+
+def _macs_are_news(diagnosis: Diagnosis) -> bool:
+    """They disagree, and no finding has shown them yet."""
+    shown = any(row.label == "programmed" for f in diagnosis.findings for row in f.evidence)
+    return not shown and any(findings.disagree(row) for row in diagnosis.macs)
+
+
+def _not_checked(skipped: tuple[Skipped, ...], *, full: bool) -> list[str]:
+    """What could not be asked, by the fact that was missing."""
+    by_fact: dict[str, list[str]] = {}
+    for skip in skipped:
+        rules = by_fact.setdefault(skip.missing, [])
+        if skip.rule not in rules:
+            rules.append(skip.rule)
+    lines: list[str] = []
+    for missing, rules in by_fact.items():
+        count = f"{len(rules)} rule{'' if len(rules) == 1 else 's'}"
+        lines += wrapped(f"not checked: {count}, for want of the {missing}", 0)
+        if full or len(rules) <= 3:
+            lines += wrapped(", ".join(rules), 4)
+    return lines
+
+
+def _next(diagnosis: Diagnosis) -> list[str]:
+    """Every answer but "all is well" ends with what to type next."""
+    verdict = diagnosis.verdict
+    command = trace_command(diagnosis.request)
+    if verdict.exit_code == 0:
+        return []
+    why = "after the fix, to see it arrive"
+    if verdict.outcome is Outcome.UNKNOWN:
+        why = "once what is missing can be seen"
+        if diagnosis.request.plan is None and not diagnosis.paths:
+            command = command.partition(" --passive")[0]
+            why = "to send probes instead of waiting for traffic"
+    line = f"next: {command}"
+    wide = f"{line}    {why}"
+    if len(wide) <= WIDTH:
+        return [wide]
+    first, *others = command_lines(command, len("next: "))
+    return [f"next: {first.lstrip()}", *others, f"      {why}"]
+
+
+def _labelled(label: str, words: str) -> list[str]:
+    lines = wrapped(words, len(label) + 2)
+    return [label + lines[0][len(label) :], *lines[1:]]
