@@ -145,7 +145,8 @@ def public_ip_duplicate(plan: Plan) -> None:
     lines = []
     for each in plan:
         lines += [
-            f"link add nat-{each.name} type veth peer name {NAT_DEVICE} netns {each.name}",
+            f"link add nat-{each.name} type veth peer name {NAT_DEVICE} netns {each.name}"
+            f" address 52:54:00:0a:02:{each.number:02x}",
             f"link set nat-{each.name} up",
         ]
     ip(UNDERLAY, lines)
