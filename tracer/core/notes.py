@@ -29,7 +29,8 @@ def notes(case: Case) -> tuple[str, ...]:
 def _shape(case: Case) -> Iterator[str]:
     """Where the ends stand, if not in two pods on two nodes."""
     source, destination = case.request.source, case.request.destination
-    if source.node == destination.node:
+    arrived = all(path.outcome is Outcome.DELIVERED for path in case.paths)
+    if source.node == destination.node and not arrived:
         yield f"Both ends are on {source.node}: their packets never cross the overlay."
     for end in (source, destination):
         if end.host_network:

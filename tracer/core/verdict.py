@@ -177,8 +177,12 @@ def _delivered(case: Case, findings: tuple[Finding, ...], tallies: tuple[Tally, 
 def _matches(case: Case) -> str:
     """What is known of the entries that the packets used."""
     marks = [entry.mark for path in case.paths for hop in path.hops for entry in hop.entries]
-    if case.request.source.node == case.request.destination.node:
-        return f"Both ends are on {case.request.source.node}: the overlay has no part in it."
+    source, destination = case.request.source, case.request.destination
+    if source.node == destination.node:
+        return f"Both ends are on {source.node}: the overlay has no part in it."
+    for end in (source, destination):
+        if end.host_network:
+            return f"{end_word(end)} is on its host's network: the overlay has no part in it."
     if Mark.BAD in marks:
         return "Not every entry used matches the leases."
     if Mark.SKIP in marks:

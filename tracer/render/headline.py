@@ -42,7 +42,9 @@ def _on(end: End, underlay: str | None) -> str:
 def _sent(diagnosis: Diagnosis) -> str:
     plan, overlay = diagnosis.request.plan, diagnosis.overlay
     words = [_probes(plan) if plan is not None else _watched(diagnosis.request.passive_s)]
-    if overlay.vni is not None and overlay.port is not None:
+    request = diagnosis.request
+    near = request.source.node == request.destination.node
+    if overlay.vni is not None and overlay.port is not None and not near:
         words.append(f"vxlan vni {overlay.vni} udp {overlay.port}")
     return ", ".join(words)
 

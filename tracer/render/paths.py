@@ -60,12 +60,15 @@ def _shape(path: Path) -> object:
 
 
 def _mirrors(replies: list[Fold], requests: list[Fold]) -> bool:
-    """The replies passed the devices of the requests, backwards."""
-    if len(replies) != 1 or len(requests) != 1:
+    """The replies passed the devices of delivered requests, backwards."""
+    if len(replies) != 1:
         return False
-    there = [(hop.node, hop.ifname) for hop in requests[0].sample.hops]
     back = [(hop.node, hop.ifname) for hop in replies[0].sample.hops]
-    return there == back[::-1]
+    return any(
+        [(hop.node, hop.ifname) for hop in fold.sample.hops] == back[::-1]
+        for fold in requests
+        if fold.sample.outcome is Outcome.DELIVERED
+    )
 
 
 def _mirror_line(diagnosis: Diagnosis, replies: list[Fold]) -> str:
@@ -154,7 +157,7 @@ def _hop(
     nodes, devices = widths
     sign = "X" if hop.drop is not None else str(number)
     direction = "" if hop.drop is not None else hop.direction.value
-    time = f"+{hop.since_us} us" if hop.since_us is not None else ""
+    time = _time(hop.since_us)
     head = f"{sign:>2}  {hop.node:<{nodes}}  {_device(hop):<{devices}}  {direction:<3} {time:>9}"
     text = describe(hop, before)
     line = f"{head}    {text}".rstrip()
@@ -162,6 +165,15 @@ def _hop(
     for entry in hop.entries:
         lines += _entry(entry, style)
     return lines
+
+
+def _time(since_us: int | None) -> str:
+    """Three units, so that the column stays nine wide."""
+    if since_us is None:
+        return ""
+    if since_us < 100_000:
+        return f"+{since_us} us"
+    return f"+{since_us / 1000:.0f} ms" if since_us < 10_000_000 else f"+{since_us / 1e6:.0f} s"
 
 
 def _entry(entry: Entry, style: Style) -> list[str]:

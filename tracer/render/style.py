@@ -100,12 +100,16 @@ def command_lines(command: str, indent: int) -> list[str]:
     """
     pad = " " * indent
     lines: list[str] = []
-    rest = command
+    rest, where, node = command.partition("   # ")
+    if where and len(pad) + len(command) <= WIDTH:
+        return [pad + command]
+    if where:
+        lines.append(f"{pad}# {node}")
     while len(pad) + len(rest) > WIDTH:
         spaces = [
             at
             for at, one in enumerate(rest)
-            if one == " " and at > 4 and not rest[:at].count("'") % 2 and "#" not in rest[:at]
+            if one == " " and at > 4 and not rest[:at].count("'") % 2
         ]
         room = WIDTH - len(pad) - 2
         cut = max((at for at in spaces if at <= room), default=min(spaces, default=None))

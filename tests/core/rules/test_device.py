@@ -16,14 +16,9 @@ from tests.paths import (
     lost,
 )
 from tracer.core.diagnose import judge
-from tracer.core.rules.device import (
-    node_ip_changed_vxlan_local_stale,
-    peer_flannel1_down,
-    port_mismatch,
-    vni_mismatch,
-)
-from tracer.core.rules.publicip import public_ip_duplicate
-from tracer.model.cluster import ClusterState
+from tracer.core.rules.device import peer_flannel1_down, port_mismatch, vni_mismatch
+from tracer.core.rules.publicip import node_ip_changed_vxlan_local_stale, public_ip_duplicate
+from tracer.model.cluster import ClusterState, NetConf
 from tracer.model.diagnosis import Severity
 from tracer.model.observation import Device
 from tracer.model.path import Way
@@ -48,6 +43,18 @@ def test_another_port_explains_no_socket_where_the_device_is_up() -> None:
     assert told.findings[0].sentence == (
         "node-a sends VXLAN to udp 8472, and flannel.1 on node-b listens on udp 4789."
     )
+
+
+def test_the_node_that_does_not_have_the_configured_port_is_the_odd_one() -> None:
+    """Half-way through a change of Backend.Port: node-b was restarted, node-a was not."""
+    conf = NetConf(
+        text='{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan","Port":4789}}',
+        source="ConfigMap kube-flannel/kube-flannel-cfg",
+    )
+    other = with_vxlan(state("node-b"), port=4789)
+    told = judge(case(other, paths=[NO_SOCKET], cluster=cluster(net_conf=conf)))
+    assert [finding.node for finding in told.findings] == ["node-a"]
+    assert "ip link del flannel.1   # on node-a" in told.findings[0].fix
 
 
 def test_another_vni_explains_vni_not_found() -> None:
@@ -117,7 +124,7 @@ def test_a_published_address_of_the_senders_own_makes_a_loop() -> None:
     hops = (*looped.hops[:2], replace(looped.hops[2], times=63), looped.hops[3])
     told = judge(case(node_a, paths=[replace(looped, hops=hops)], cluster=api))
     assert words(told) == ("DROPPED", "public-ip-duplicate", "node-a", "flannel.1", "IP_INHDR")
-    assert told.findings[0].sentence == "node-b and node-a publish the same address, 192.0.2.11."
+    assert told.findings[0].sentence == "node-a and node-b publish the same address, 192.0.2.11."
     assert ("loop", "63 passes") in {(line.label, line.value) for line in told.findings[0].evidence}
 
 

@@ -33,7 +33,7 @@ CATALOGUE: tuple[Rule, ...] = (
     address.neigh_stale_one_node,
     # Addresses of the underlay: published twice, moved, or dead.
     publicip.public_ip_duplicate,
-    device.node_ip_changed_vxlan_local_stale,
+    publicip.node_ip_changed_vxlan_local_stale,
     entries.fdb_wrong_dst_dead,
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,

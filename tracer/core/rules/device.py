@@ -1,8 +1,7 @@
-"""VXLAN devices that do not fit together: VNI, UDP port, state, local address."""
+"""VXLAN devices that do not fit together: VNI, UDP port, state."""
 
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.entries import left_for_nobody
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.observation import Device, Direction
 from tracer.model.state import Link, Vxlan
@@ -63,20 +62,22 @@ def port_mismatch(way: WayView) -> Finding | None:
     link = way.receiver_vtep
     if link is None or not link.up:
         return None
+    conf = way.case.net_conf
+    odd = _odd_one(way, port == receiver.port, conf.port if conf else None, receiver.port)
     return Finding(
         rule="port-mismatch",
         severity=Severity.ERROR,
-        node=way.receiver,
-        device=link.ifname,
+        node=odd,
+        device=_device_of(way, odd),
         sentence=f"{way.sender} sends VXLAN to udp {port}, and {link.ifname} on {way.receiver}"
         f" listens on udp {receiver.port}.",
         evidence=(
-            *_both(way, f"udp {port}", f"udp {receiver.port}"),
-            *_configured(way, "port"),
+            *_both(way, f"udp {port}", f"udp {receiver.port}", odd),
+            *_configured(way, f"udp {conf.port}" if conf else None),
             *proof.kernel(way),
         ),
         hits=f"everything between {way.sender} and {way.receiver}, both ways",
-        fix=_same_everywhere(way, link, "Port"),
+        fix=_same_everywhere(way, odd, "Port"),
         confirm=_show_devices(way),
         useless=(
             f"restarting flanneld while {link.ifname} exists: flannel keeps an existing device when"
@@ -98,118 +99,29 @@ def vni_mismatch(way: WayView) -> Finding | None:
         return None
     if any(sender.vni == vxlan.vni for _, vxlan in _receiving(way)):
         return None
-    link = way.receiver_vtep
+    link, conf = way.receiver_vtep, way.case.net_conf
     if link is None:
         return None
+    odd = _odd_one(way, sender.vni == receiver.vni, conf.vni if conf else None, receiver.vni)
     return Finding(
         rule="vni-mismatch",
         severity=Severity.ERROR,
-        node=way.receiver,
-        device=link.ifname,
+        node=odd,
+        device=_device_of(way, odd),
         sentence=f"{way.sender} sends with VNI {sender.vni}, and {way.receiver} has no device for"
         f" it: {link.ifname} has VNI {receiver.vni}.",
         evidence=(
-            *_both(way, f"vni {sender.vni}", f"vni {receiver.vni}"),
-            *_configured(way, "vni"),
+            *_both(way, f"vni {sender.vni}", f"vni {receiver.vni}", odd),
+            *_configured(way, f"vni {conf.vni}" if conf else None),
             *proof.kernel(way),
         ),
         hits=f"everything between {way.sender} and {way.receiver}, both ways",
-        fix=_same_everywhere(way, link, "VNI"),
+        fix=_same_everywhere(way, odd, "VNI"),
         confirm=_show_devices(way),
         useless=("editing the ConfigMap alone: flanneld reads it once, at its start",),
         way=way.way,
         explains=_refused(way, "VXLAN_VNI_NOT_FOUND"),
     )
-
-
-def node_ip_changed_vxlan_local_stale(way: WayView) -> Finding | None:
-    """A node's address changed and its VTEP still sends from the old one.
-
-    The route lookup for a source address that is not local fails: IP_OUTNOROUTES in vxlan_xmit_one.
-    The node is still reached where peers know its new address; its own packets die at home.
-    """
-    if way.crossing is None:
-        return None
-    if _moved(way, way.sender):
-        return _moved_finding(way, way.sender, _cannot_send(way))
-    dst = way.crossing.dst
-    if _moved(way, way.receiver) and dst == _local(way, way.receiver):
-        return _moved_finding(way, way.receiver, left_for_nobody(way))
-    return None
-
-
-def _moved_finding(way: WayView, node: str, explains: bool) -> Finding | None:
-    case, vtep = way.case, way.case.vtep(node)
-    if vtep is None or vtep.vxlan is None:
-        return None
-    return Finding(
-        rule="node-ip-changed-vxlan-local-stale",
-        severity=Severity.ERROR,
-        node=node,
-        device=vtep.ifname,
-        sentence=f"{vtep.ifname} on {node} sends from {vtep.vxlan.local}, which is no longer an"
-        f" address of {node}.",
-        evidence=(*_addresses(way, node, vtep), *proof.kernel(way)),
-        hits=f"everything that {node} sends to pods of other nodes, replies included",
-        fix=(
-            f"restart flanneld on {node}; it makes {vtep.ifname} again with the present address"
-            " and publishes that:",
-            remedies.restart_flannel(case, node),
-        ),
-        confirm=(
-            remedies.on(node, f"ip -d link show {vtep.ifname}"),
-            remedies.show_annotations(node),
-        ),
-        useless=(
-            f"correcting the FDB entries of peers: {node} is reached then, and still cannot answer",
-            remedies.CNI_FILES,
-        ),
-        way=way.way,
-        explains=explains,
-    )
-
-
-def _addresses(way: WayView, node: str, vtep: Link) -> tuple[Evidence, ...]:
-    local = vtep.vxlan.local if vtep.vxlan is not None else None
-    below = vtep.vxlan.underlay_ifindex if vtep.vxlan is not None else None
-    now = way.case.tables(node).addresses_of(below) if below is not None else ()
-    lease = way.case.lease(node)
-    return (
-        Evidence(
-            label="local",
-            value=local or proof.NONE,
-            source=f"{node} link {vtep.ifname}",
-            differs=True,
-        ),
-        Evidence(
-            label="actual",
-            value=", ".join(address.ip for address in now) or proof.NONE,
-            source=f"{node} addresses",
-        ),
-        Evidence(
-            label="advertised",
-            value=lease.public_ip or proof.NONE,
-            source=f"lease of {node} ({remedies.annotation_prefix(lease)}public-ip)",
-            differs=lease.public_ip == local,
-        ),
-    )
-
-
-def _cannot_send(way: WayView) -> bool:
-    end = way.end
-    return (
-        end is not None and end.on(way.sender, Device.VTEP) and end.freed("IP_OUTNOROUTES")
-    ) or (end is not None and end.lost_at(way.sender, Device.VTEP, Direction.OUT))
-
-
-def _local(way: WayView, node: str) -> str | None:
-    vtep = way.case.vtep(node)
-    return vtep.vxlan.local if vtep is not None and vtep.vxlan is not None else None
-
-
-def _moved(way: WayView, node: str) -> bool:
-    local = _local(way, node)
-    return local is not None and not way.case.tables(node, "addresses").has_address(local)
 
 
 def _devices(way: WayView) -> tuple[Vxlan | None, Vxlan | None]:
@@ -253,39 +165,45 @@ def _refused(way: WayView, reason: str) -> bool:
     return end.freed(reason) or end.lost_at(way.receiver, Device.UPLINK, Direction.IN)
 
 
-def _both(way: WayView, sends: str, takes: str) -> tuple[Evidence, ...]:
-    crossing, link = way.crossing, way.receiver_vtep
-    if crossing is None or link is None:
-        return ()
-    return (
-        Evidence(label="sends", value=sends, source=f"{way.sender} link {crossing.vtep.ifname}"),
+def _odd_one(way: WayView, same: bool, configured: int | None, received: int) -> str:
+    """The node that does not have what flannel is told; without that word, the receiver."""
+    return way.sender if not same and configured == received else way.receiver
+
+
+def _device_of(way: WayView, node: str) -> str | None:
+    link = way.sender_vtep if node == way.sender else way.receiver_vtep
+    return link.ifname if link is not None else None
+
+
+def _both(way: WayView, sends: str, takes: str, odd: str) -> tuple[Evidence, ...]:
+    rows = (("sends", sends, way.sender), ("takes", takes, way.receiver))
+    return tuple(
         Evidence(
-            label="takes",
-            value=takes,
-            source=f"{way.receiver} link {link.ifname}",
-            differs=True,
-        ),
+            label=label,
+            value=value,
+            source=f"{node} link {_device_of(way, node)}",
+            differs=node == odd,
+        )
+        for label, value, node in rows
     )
 
 
-def _configured(way: WayView, key: str) -> tuple[Evidence, ...]:
-    """What flannel's configuration asks for, where it says it."""
-    conf, raw = way.case.net_conf, way.case.bundle.cluster.net_conf
-    if conf is None or raw is None:
+def _configured(way: WayView, value: str | None) -> tuple[Evidence, ...]:
+    """What flannel's configuration asks for."""
+    raw = way.case.bundle.cluster.net_conf
+    if value is None or raw is None:
         return ()
-    value = conf.port if key == "port" else conf.vni
-    if not value:
-        return ()
-    return (Evidence(label="configured", value=f"{key} {value}", source=raw.source),)
+    return (Evidence(label="configured", value=value, source=raw.source),)
 
 
-def _same_everywhere(way: WayView, link: Link, key: str) -> tuple[str, ...]:
+def _same_everywhere(way: WayView, odd: str, key: str) -> tuple[str, ...]:
     return (
-        f"name one Backend.{key} for all nodes, then delete the device that does not have it and"
-        f" restart flanneld on {way.receiver}, which makes it again:",
+        f"see that the configuration names the Backend.{key} that is meant; then, on every node"
+        f" that has another one (here {odd}), delete the device and restart flanneld, which makes"
+        " it again:",
         remedies.edit_net_conf(way.case),
-        remedies.on(way.receiver, f"ip link del {link.ifname}"),
-        remedies.restart_flannel(way.case, way.receiver),
+        remedies.on(odd, f"ip link del {_device_of(way, odd)}"),
+        remedies.restart_flannel(way.case, odd),
     )
 
 

@@ -29,13 +29,18 @@ _IPTABLES_HOOK = {
     "OUTPUT": "output",
     "POSTROUTING": "postrouting",
 }
+_TRANSLATED = re.compile("chain ip6? (filter|raw|mangle|security|nat) [A-Z]")
+"""A chain of iptables-nft as nft names it."""
+
 _TARGETS = {"DROP", "REJECT"}
 
 
 def dropping(state: NodeState, hook: str) -> tuple[Drops, ...]:
     """Everything that can drop at a hook; rules before policies, as the kernel meets them."""
     found = [drop for dump in state.firewall for drop in _read(dump) if drop.hook == hook]
-    # iptables-nft's rules stand in both dumps; its own words are the ones people know.
+    if any("iptables" in drop.tool for drop in found):
+        # iptables-nft's rules stand in both dumps; its own words are the ones people know.
+        found = [drop for drop in found if not _TRANSLATED.search(drop.quote)]
     unique = {drop.quote: drop for drop in found}
     return tuple(sorted(unique.values(), key=lambda drop: drop.policy))
 

@@ -139,7 +139,8 @@ def _not_forwarding(way: WayView, node: str, device: Device) -> Finding | None:
         hits=f"everything between pods of {node} and other nodes",
         fix=(
             f"switch forwarding on on {node}, and keep it on in /etc/sysctl.d:",
-            *(remedies.on(node, f"sysctl -w {key}=1") for key, _ in off),
+            # The switch for all devices sets each of them as well (devinet_sysctl_forward).
+            remedies.on(node, f"sysctl -w {off[0][0]}=1"),
             remedies.on(node, f"echo '{switch} = 1' > /etc/sysctl.d/99-forward.conf"),
         ),
         confirm=(remedies.on(node, f"sysctl {switch} {name}"),),

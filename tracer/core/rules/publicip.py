@@ -1,4 +1,4 @@
-"""The addresses that nodes publish for the underlay."""
+"""The nodes' own addresses on the underlay: published twice, or moved."""
 
 from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
@@ -7,6 +7,7 @@ from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.lease import Lease
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Hop
+from tracer.model.state import Address, Link
 
 
 def public_ip_duplicate(way: WayView) -> Finding | None:
@@ -26,7 +27,8 @@ def public_ip_duplicate(way: WayView) -> Finding | None:
     # Vagrant gives every node the same NAT address: the sender's own wins, nothing leaves.
     arrives = not own and way.receiver_tables.has_address(crossing.dst)
     lease = way.receiver_lease
-    names = " and ".join([way.receiver, *(twin.node for twin in same)])
+    nodes = sorted([way.receiver, *(twin.node for twin in same)])
+    names = f"{', '.join(nodes[:-1])} and {nodes[-1]}" if same else way.receiver
     if same:
         sentence = f"{names} publish the same address, {lease.public_ip}."
     else:
@@ -34,12 +36,12 @@ def public_ip_duplicate(way: WayView) -> Finding | None:
     return Finding(
         rule="public-ip-duplicate",
         severity=Severity.WARNING if arrives else Severity.ERROR,
-        node=way.receiver if same else way.sender,
+        node=_wrong(way, nodes) if same else way.sender,
         device=crossing.vtep.ifname,
         sentence=sentence,
         evidence=_published(way, crossing, same, own),
         hits=f"what other nodes send to pods of {names}: each FDB entry leads to one node only",
-        fix=_choose_address(way) if same else _own_address(way),
+        fix=_choose_address(way, nodes) if same else _own_address(way),
         confirm=(
             "kubectl get nodes -o yaml | grep public-ip",
             *remedies.show_tables(way.sender, crossing.vtep)[1:],
@@ -76,9 +78,8 @@ def _published(
             label="advertised",
             value=each.public_ip or proof.NONE,
             source=f"lease of {each.node} ({remedies.annotation_prefix(each)}public-ip)",
-            differs=bool(same),
         )
-        for each in (lease, *same)
+        for each in sorted((lease, *same), key=lambda one: one.node)
     ]
     whose = f", an address of {way.sender} itself" if own else ""
     rows.append(
@@ -100,15 +101,31 @@ def _published(
     return (*rows, *proof.kernel(way))
 
 
-def _choose_address(way: WayView) -> tuple[str, ...]:
+def _wrong(way: WayView, nodes: list[str]) -> str:
+    """Of nodes with one address the first that does not belong to it, by its InternalIPs."""
+    return next((name for name in nodes if not _published_own(way, name)), nodes[0])
+
+
+def _published_own(way: WayView, name: str) -> bool:
+    node = way.case.api_node(name)
+    return node is not None and way.receiver_lease.public_ip in node.internal_ips
+
+
+def _choose_address(way: WayView, nodes: list[str]) -> tuple[str, ...]:
     prefix = remedies.annotation_prefix(way.receiver_lease)
-    node = way.case.api_node(way.receiver)
-    inside = next(iter(node.internal_ips), "ADDRESS") if node is not None else "ADDRESS"
+    commands = []
+    for name in nodes:
+        node = way.case.api_node(name)
+        inside = next(iter(node.internal_ips), "ADDRESS") if node is not None else "ADDRESS"
+        if not _published_own(way, name):
+            commands.append(
+                f"kubectl annotate node {name} --overwrite {prefix}node-public-ip={inside}"
+            )
     return (
         "tell flannel which interface joins the nodes (--iface, --iface-can-reach in the"
         " DaemonSet), or name each node's address (flannel v0.25.3 on), then restart it"
         " everywhere:",
-        f"kubectl annotate node {way.receiver} --overwrite {prefix}node-public-ip={inside}",
+        *commands,
         remedies.restart_all(way.case),
     )
 
@@ -144,3 +161,102 @@ def _looped(way: WayView) -> bool:
     if end is None or not end.on(way.sender) or end.on(way.sender, Device.UPLINK):
         return False
     return end.freed("IP_INHDR") or _passes(way) > 1 or end.drop is None
+
+
+def node_ip_changed_vxlan_local_stale(way: WayView) -> Finding | None:
+    """A node's address changed and its VTEP still sends from the old one.
+
+    The route lookup for a source address that is not local fails: IP_OUTNOROUTES in vxlan_xmit_one.
+    The node is still reached where peers know its new address; its own packets die at home.
+    """
+    if way.crossing is None:
+        return None
+    if _moved(way, way.sender):
+        return _moved_finding(way, way.sender, _cannot_send(way))
+    dst = way.crossing.dst
+    if _moved(way, way.receiver) and dst == _local(way, way.receiver):
+        return _moved_finding(way, way.receiver, left_for_nobody(way))
+    return None
+
+
+def _moved_finding(way: WayView, node: str, explains: bool) -> Finding | None:
+    case, vtep = way.case, way.case.vtep(node)
+    if vtep is None or vtep.vxlan is None:
+        return None
+    return Finding(
+        rule="node-ip-changed-vxlan-local-stale",
+        severity=Severity.ERROR,
+        node=node,
+        device=vtep.ifname,
+        sentence=f"{vtep.ifname} on {node} sends from {vtep.vxlan.local}, which is no longer an"
+        f" address of {node}.",
+        evidence=(*_addresses(way, node, vtep), *proof.kernel(way)),
+        hits=f"everything that {node} sends to pods of other nodes, replies included",
+        fix=(
+            f"restart flanneld on {node}; it makes {vtep.ifname} again with the present address"
+            " and publishes that:",
+            remedies.restart_flannel(case, node),
+        ),
+        confirm=(
+            remedies.on(node, f"ip -d link show {vtep.ifname}"),
+            remedies.show_annotations(node),
+        ),
+        useless=(
+            f"correcting the FDB entries of peers: {node} is reached then, and still cannot answer",
+            remedies.CNI_FILES,
+        ),
+        way=way.way,
+        explains=explains,
+    )
+
+
+def _addresses(way: WayView, node: str, vtep: Link) -> tuple[Evidence, ...]:
+    local = vtep.vxlan.local if vtep.vxlan is not None else None
+    below = vtep.vxlan.underlay_ifindex if vtep.vxlan is not None else None
+    now = way.case.tables(node).addresses_of(below) if below is not None else ()
+    lease = way.case.lease(node)
+    return (
+        Evidence(
+            label="local",
+            value=local or proof.NONE,
+            source=f"{node} link {vtep.ifname}",
+            differs=True,
+        ),
+        Evidence(
+            label="actual",
+            value=", ".join(_own_family(way, now)) or proof.NONE,
+            source=f"{node} addresses",
+        ),
+        Evidence(
+            label="advertised",
+            value=lease.public_ip or proof.NONE,
+            source=f"lease of {node} ({remedies.annotation_prefix(lease)}public-ip)",
+            differs=lease.public_ip == local,
+        ),
+    )
+
+
+def _own_family(way: WayView, addresses: tuple[Address, ...]) -> list[str]:
+    """Those that flannel would take: of the traced family, and of the world."""
+    return [
+        each.ip
+        for each in addresses
+        if (":" in each.ip) is (way.case.family == 6) and each.scope in ("global", "universe")
+    ]
+
+
+def _cannot_send(way: WayView) -> bool:
+    end = way.end
+    return (
+        end is not None and end.on(way.sender, Device.VTEP) and end.freed("IP_OUTNOROUTES")
+    ) or (end is not None and end.lost_at(way.sender, Device.VTEP, Direction.OUT))
+
+
+def _local(way: WayView, node: str) -> str | None:
+    vtep = way.case.vtep(node)
+    return vtep.vxlan.local if vtep is not None and vtep.vxlan is not None else None
+
+
+def _moved(way: WayView, node: str) -> bool:
+    local = _local(way, node)
+    return local is not None and not way.case.tables(node, "addresses").has_address(local)
