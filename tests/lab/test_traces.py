@@ -104,3 +104,103 @@ def test_a_bare_network_namespace_has_no_files_and_the_trace_still_stands() -> N
     done = flantrace("--lab", "--node-exec", "ip netns exec {node}", "pod-a", "pod-b")
     assert done.returncode in (0, 3), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def template(tmp_path: Path, node: str, instead: str) -> str:
+    """A template by which one node behaves in another way."""
+    script = tmp_path / "reach"
+    script.write_text(
+        f'#!/bin/sh\nnode=$1; shift\n[ "$node" = {node} ] && {{ {instead}; }}\n'
+        f'exec {FLANTRACE} lab exec "$node" -- "$@"\n'
+    )
+    script.chmod(0o755)
+    return f"{script} {{node}}"
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("node", ["node-a", "node-b"])
+def test_a_node_without_an_agent_gives_half_a_result_and_exit_code_3(
+    node: str, tmp_path: Path
+) -> None:
+    reach = template(tmp_path, node, "echo no such host >&2; exit 255")
+    done = flantrace("--lab", "--node-exec", reach, "pod-a", "pod-b")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "\nUNKNOWN  " in done.stdout
+    assert f"no agent could be started on {node}: no such host" in done.stdout
+
+
+@pytest.mark.usefixtures("lab")
+def test_an_agent_of_another_version_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    hello = '{"kind":"hello","protocol":99,"version":"9.9","node":"node-b","pid":1}'
+    reach = template(tmp_path, "node-b", f"echo '{hello}'; exit 0")
+    done = flantrace("--lab", "--node-exec", reach, "pod-a", "pod-b")
+    assert done.returncode == 3
+    assert "speaks protocol 99" in done.stdout
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("ends", ["pod-a pod-a2", "node/node-a node/node-b", "pod-a host-b"])
+def test_other_ends_than_pods_of_two_nodes_get_their_own_answer(ends: str) -> None:
+    done = flantrace("--lab", *ends.split(), "--depth", "verdict")
+    assert (done.returncode, done.stdout) == (0, "DELIVERED - - - -\n")
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_fault_between_nodes_is_found_without_any_pod() -> None:
+    assert flantrace("lab", "inject", "vtepmac-annotation-stale").returncode == 0
+    done = flantrace("--lab", "node/node-a", "node/node-b", "--depth", "verdict")
+    assert flantrace("lab", "heal").returncode == 0
+    assert done.returncode == 1
+    assert done.stdout == "DROPPED vtepmac-annotation-stale node-b flannel.1 OTHERHOST\n"
+
+
+@pytest.mark.usefixtures("lab")
+def test_without_active_tests_both_candidates_are_named() -> None:
+    assert flantrace("lab", "inject", "nsx-intercepts-8472").returncode == 0
+    done = flantrace("--lab", "pod-a", "pod-b", "--no-active")
+    assert flantrace("lab", "heal").returncode == 0
+    assert done.returncode == 1
+    assert "nsx-intercepts-8472" in done.stdout
+    assert "cloud-sg-8472" in done.stdout
+    assert "test datagram each" not in done.stdout
+
+
+@pytest.mark.usefixtures("lab")
+def test_passive_follows_the_pods_own_traffic() -> None:
+    watch = subprocess.Popen(
+        [FLANTRACE, "--lab", "pod-a", "pod-b", "--passive", "--for", "3s", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watch.stderr is not None
+    assert any(line.startswith("watching") for line in watch.stderr)
+    server = subprocess.Popen(
+        [FLANTRACE, "lab", "exec", "pod-b", "--", sys.executable, "-c", SERVER],
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    server.stdout.readline()
+    subprocess.run(
+        [FLANTRACE, "lab", "exec", "pod-a", "--", sys.executable, "-c", CLIENT], check=True
+    )
+    out, _ = watch.communicate(timeout=30)
+    server.wait(timeout=10)
+    diagnosis = json.loads(out)
+    assert diagnosis["verdict"]["outcome"] == "delivered", diagnosis["verdict"]
+    assert sum(path["size"] for path in diagnosis["paths"] if path["way"] == "request") > 200_000
+
+
+SERVER = """
+import socket
+listening = socket.create_server(("", 7777))
+print("ready", flush=True)
+peer, _ = listening.accept()
+while peer.recv(1 << 16):
+    pass
+"""
+CLIENT = """
+import socket
+with socket.create_connection(("10.244.2.2", 7777), timeout=5) as peer:
+    peer.sendall(bytes(200_000))
+"""

@@ -6,7 +6,7 @@ import click
 @click.command()
 def cleanup() -> int:
     """Remove filters that a killed flantrace left on this node (kernels below 6.6)."""
-    from tracer.collect.hooks import cleanup as remove
+    from tracer.collect.clsact import cleanup as remove
 
     removed = remove()
     for line in removed:

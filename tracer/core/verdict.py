@@ -3,6 +3,7 @@
 from tracer.core.case import Case, WayView
 from tracer.core.end import WayEnd
 from tracer.core.words import end_word
+from tracer.model.bundle import AgentEnd
 from tracer.model.diagnosis import Finding, Severity, Tally, Verdict
 from tracer.model.path import Mark, Outcome, Path, Way
 from tracer.model.request import ProbeKind
@@ -27,7 +28,22 @@ def decide(case: Case, findings: tuple[Finding, ...], tallies: tuple[Tally, ...]
             return _doubted(way, doubted, findings, tallies)
     if not case.paths:
         return _unknown(_nothing_seen(case), None, None)
+    blind = _blind(case)
+    if blind is not None:
+        arrived = ", ".join(_arrived(tally) for tally in tallies if tally.size is None)
+        return _unknown(f"{arrived} arrived, but {blind}.", None, None)
     return _delivered(case, findings, tallies)
+
+
+def _blind(case: Case) -> str | None:
+    """Why an error on the path could have been missed although everything arrived."""
+    for node in dict.fromkeys((case.request.source.node, case.request.destination.node)):
+        agent = case.bundle.agents.get(node)
+        if agent is None or agent.end is not AgentEnd.BYE or not agent.points:
+            return f"{node} was not watched to the end: {case.why_silent(node).rstrip('.')}"
+        if agent.lost is None or agent.lost > 0:
+            return f"the agent on {node} lost {agent.lost or 'an unknown number of'} records"
+    return None
 
 
 def other_backend(case: Case) -> str | None:
