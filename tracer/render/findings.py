@@ -91,7 +91,11 @@ def _commands(label: str, parts: tuple[str, ...]) -> list[str]:
         elif part.endswith(":"):
             lines += wrapped(part, LABEL)
         else:
-            lines += command_lines(part, LABEL + 2)
+            command = command_lines(part, LABEL + 2)
+            if command[0] in lines[-2:] and "# on" in command[0]:
+                # The same place as the command before: said once.
+                command = command[1:]
+            lines += command
     return lines
 
 

@@ -47,7 +47,7 @@ def _mac_changed(
     flushed = Evidence(
         label="neighbours",
         value="none PERMANENT",
-        source=f"{node} {vtep.ifname}, which still has {full}",
+        source=f"{node} {vtep.ifname}, beside {full}",
         differs=True,
     )
     return Finding(
