@@ -180,7 +180,7 @@ def compile_source(
     said: list[str] = []
     try:
         with environment(variables), stderr_kept() as said:
-            return bcc.BPF(text=text, cflags=cflags)
+            return bcc.BPF(text=text.encode(), cflags=cflags)
     except Exception as error:  # bcc raises nothing narrower
         errors = [line.strip() for line in said if "error:" in line]
         raise NotSupported(
