@@ -98,9 +98,11 @@ def test_a_seen_drop_outweighs_doubt_about_others() -> None:
     assert judge(case(paths=paths)).verdict.outcome is Outcome.DROPPED
 
 
-def test_lost_records_do_not_matter_where_everything_was_seen_to_arrive() -> None:
+def test_lost_records_leave_it_unknown_whether_an_error_lies_on_the_path() -> None:
     told = judge(case(agents={n: agent(n, lost=3) for n in ("node-a", "node-b")}))
-    assert told.verdict.exit_code == 0
+    assert told.verdict.exit_code == 3
+    assert told.verdict.outcome is Outcome.UNKNOWN
+    assert "arrived, but the agent on node-a lost 3 records" in told.verdict.sentence
     assert "The agent on node-a lost 3 records: not all that passed was seen." in told.notes
 
 
