@@ -1,12 +1,26 @@
-"""The points that a packet of one way passes, in their fixed order, as far as they are watched."""
+"""The points that a packet of one way passes, in their fixed order, and which of them are watched.
 
-from tracer.core.sightings import is_pod
+Within its own node a packet is seen at the pod, the bridge, the VTEP and the uplink; which of them
+lie on the way depends on what stands at the ends, and on whether they share a node.
+"""
+
+from ipaddress import ip_address
+
+from tracer.core.leases import leases
+from tracer.core.tables import Tables
 from tracer.model.bundle import AgentEnd, AgentReport, Bundle
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Place, Way
-from tracer.model.request import End
+from tracer.model.request import End, EndKind
 
 IN, OUT = Direction.IN, Direction.OUT
+
+_Point = tuple[End, Device, Direction]
+
+
+def is_pod(end: End) -> bool:
+    """The end has a veth and a bridge before it."""
+    return end.kind is EndKind.POD and not end.host_network
 
 
 def ends(bundle: Bundle, way: Way) -> tuple[End, End]:
@@ -16,48 +30,83 @@ def ends(bundle: Bundle, way: Way) -> tuple[End, End]:
 
 
 def course(bundle: Bundle, way: Way) -> tuple[Place, ...]:
-    """All points of the way. A device that no agent named stands there by its kind."""
+    """All points of the way; none for a node that talks to itself.
+
+    A device that no agent named stands there by its kind.
+    """
     sender, receiver = ends(bundle, way)
-    points: list[tuple[str, Device, Direction]] = []
-    if is_pod(sender.kind, sender.host_network):
-        points += [(sender.node, Device.POD, IN)]
     if sender.node == receiver.node:
-        if is_pod(receiver.kind, receiver.host_network):
-            points += [(receiver.node, Device.POD, OUT)]
-        return _places(bundle, points)
-    overlay = not (sender.host_network or receiver.host_network)
-    if is_pod(sender.kind, sender.host_network):
-        points += [(sender.node, Device.BRIDGE, IN)]
-    points += [(sender.node, Device.VTEP, OUT)] if overlay else []
-    points += [(sender.node, Device.UPLINK, OUT), (receiver.node, Device.UPLINK, IN)]
-    points += [(receiver.node, Device.VTEP, IN)] if overlay else []
-    if is_pod(receiver.kind, receiver.host_network):
-        points += [(receiver.node, Device.BRIDGE, OUT), (receiver.node, Device.POD, OUT)]
-    return _places(bundle, points)
-
-
-def _places(bundle: Bundle, points: list[tuple[str, Device, Direction]]) -> tuple[Place, ...]:
+        points = _within(sender, receiver)
+    else:
+        points = _across(sender, receiver, overlay=_by_vtep(bundle, sender, receiver))
     return tuple(
         Place(
-            node=node,
-            device=device,
-            direction=direction,
-            ifname=_ifname(bundle, node, device),
+            node=end.node, device=device, direction=direction, ifname=_ifname(bundle, end, device)
         )
-        for node, device, direction in points
+        for end, device, direction in points
     )
 
 
-def _ifname(bundle: Bundle, node: str, device: Device) -> str:
-    agent = bundle.agents.get(node)
-    names = [point.ifname for point in agent.points if point.device is device] if agent else []
-    return names[0] if names else device.value
+def _within(sender: End, receiver: End) -> list[_Point]:
+    """Between pods of one node the bridge only bridges: its own hooks see nothing."""
+    if is_pod(sender):
+        if is_pod(receiver):
+            return [(sender, Device.POD, IN), (receiver, Device.POD, OUT)]
+        return [(sender, Device.POD, IN), (sender, Device.BRIDGE, IN)]
+    if is_pod(receiver):
+        return [(receiver, Device.BRIDGE, OUT), (receiver, Device.POD, OUT)]
+    return []
+
+
+def _across(sender: End, receiver: End, *, overlay: bool) -> list[_Point]:
+    points: list[_Point] = []
+    if is_pod(sender):
+        points += [(sender, Device.POD, IN), (sender, Device.BRIDGE, IN)]
+    if overlay:
+        points += [(sender, Device.VTEP, OUT)]
+    points += [(sender, Device.UPLINK, OUT), (receiver, Device.UPLINK, IN)]
+    if overlay:
+        points += [(receiver, Device.VTEP, IN)]
+    if is_pod(receiver):
+        points += [(receiver, Device.BRIDGE, OUT), (receiver, Device.POD, OUT)]
+    return points
+
+
+def _by_vtep(bundle: Bundle, sender: End, receiver: End) -> bool:
+    """Not to a node's own address, and not where flannel routes directly (DirectRouting)."""
+    if receiver.host_network:
+        return False
+    state = bundle.nodes.get(sender.node)
+    if state is None:
+        return True
+    family = ip_address(receiver.ip).version
+    addresses = [
+        lease.public_ip
+        for lease in leases(bundle.cluster)
+        if (lease.node, lease.family) == (receiver.node, family)
+    ]
+    route = Tables(state).route(receiver.ip).route
+    return route is None or route.gateway is None or route.gateway not in addresses
+
+
+def veth_of(bundle: Bundle, end: End) -> int | None:
+    """ifindex of the host's end of a pod's veth pair; None: not known."""
+    state = bundle.nodes.get(end.node)
+    pods = state.pods if state is not None else ()
+    return next((pod.host_ifindex for pod in pods if pod.ip == end.ip), None)
+
+
+def _ifname(bundle: Bundle, end: End, device: Device) -> str:
+    agent = bundle.agents.get(end.node)
+    points = [point for point in agent.points if point.device is device] if agent else []
+    if device is Device.POD and (veth := veth_of(bundle, end)) is not None:
+        points = [point for point in points if point.ifindex == veth]
+    return points[0].ifname if points else device.value
 
 
 def watched(bundle: Bundle, place: Place) -> bool:
     """An agent watched this point, to the end, and lost nothing."""
-    agent = bundle.agents.get(place.node)
-    return agent is not None and why_unsure(agent, place) is None
+    return why_unsure(bundle.agents.get(place.node), place) is None
 
 
 def why_unsure(agent: AgentReport | None, place: Place) -> str | None:
@@ -68,6 +117,7 @@ def why_unsure(agent: AgentReport | None, place: Place) -> str | None:
         return f"the agent on {place.node} does not know whether it lost records"
     if agent.lost > 0:
         return f"the agent on {place.node} lost {agent.lost} records"
-    if not any(point.device is place.device for point in agent.points):
-        return f"{place.ifname} on {place.node} was not watched"
+    if not any((one.device, one.ifname) == (place.device, place.ifname) for one in agent.points):
+        name = "the pod's device" if place.device is Device.POD else place.ifname
+        return f"{name} on {place.node} was not watched"
     return None

@@ -7,34 +7,57 @@ it wholly or in part.
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from tracer.core.sightings import Sighting
 from tracer.model.observation import Device, Direction
 from tracer.model.packet import Inner, InnerId
 from tracer.model.path import Place
 
-Groups = dict[InnerId, list[Sighting]]
-Parts = dict[InnerId, dict[int, tuple[int, int]]]
-"""Identity -> id() of a sighting -> (seen, whole) payload bytes where only a part was seen."""
+Point = tuple[str, Device, Direction]
 
-_Flow = tuple[str, str, int | None, int | None]
-_Range = tuple[int, int, InnerId]
+
+class Coverage(NamedTuple):
+    """How much of one packet's payload a point saw."""
+
+    seen: int
+    whole: int
+    times: int
+    """How often the whole of it passed, at least 1."""
+
+
+class Range(NamedTuple):
+    """Sequence numbers of one segment, counted from the flow's first one: [start, end)."""
+
+    start: int
+    end: int
+    owner: InnerId
+
+
+Groups = dict[InnerId, list[Sighting]]
+Parts = dict[InnerId, dict[Point, Coverage]]
 
 
 def merged(groups: Groups, whole: tuple[Place, ...]) -> tuple[Groups, Parts]:
     """The same groups, with TCP data under the range that its first point saw."""
-    flows: dict[_Flow, list[Sighting]] = defaultdict(list)
+    flows: dict[tuple[str, str, int | None, int | None], list[Sighting]] = defaultdict(list)
     result: Groups = {}
     for inner_id, seen in groups.items():
-        inner = seen[0].packet.inner
+        inner = next((one.packet.inner for one in seen if one.packet.inner is not None), None)
         if inner is not None and _is_data(inner):
             flows[(inner.src, inner.dst, inner.src_port, inner.dst_port)] += seen
         else:
             result[inner_id] = seen
     parts: Parts = {}
+    rank = {(place.node, place.device, place.direction): n for n, place in enumerate(whole)}
     for seen in flows.values():
-        _spread(seen, whole, result, parts)
+        _spread(sorted(seen, key=_moment), rank, result, parts)
     return result, parts
+
+
+def _moment(one: Sighting) -> tuple[str, int]:
+    return one.observation.node, one.observation.time_ns
 
 
 def _is_data(inner: Inner) -> bool:
@@ -45,33 +68,75 @@ def _is_data(inner: Inner) -> bool:
     )
 
 
-def _spread(seen: list[Sighting], whole: tuple[Place, ...], result: Groups, parts: Parts) -> None:
+def _spread(seen: list[Sighting], rank: dict[Point, int], result: Groups, parts: Parts) -> None:
     """Put every sighting of one flow under the first point's ranges that it covers."""
-    rank = {(place.node, place.device, place.direction): n for n, place in enumerate(whole)}
-    ranked = [(rank.get(_point(one), len(whole)), one) for one in seen]
-    first = min(number for number, _ in ranked)
-    ranges = sorted({_range(one) for number, one in ranked if number == first})
-    starts = [start for start, _, _ in ranges]
-    for _, one in ranked:
-        low, high, _ = _range(one)
-        index = max(0, bisect_right(starts, low) - 1)
-        while index < len(ranges) and ranges[index][0] < high:
-            start, end, owner = ranges[index]
-            covered = min(high, end) - max(low, start)
-            if covered > 0:
-                result.setdefault(owner, []).append(one)
-                if covered < end - start:
-                    parts.setdefault(owner, {})[id(one)] = (covered, end - start)
-            index += 1
+    placed = _ranges(seen)
+    first = min((rank.get(point(one), len(rank)) for one, _ in placed), default=0)
+    origins = _origins(span for one, span in placed if rank.get(point(one), len(rank)) == first)
+    starts = [origin.start for origin in origins]
+    covered: dict[tuple[InnerId, Point], list[tuple[int, int]]] = defaultdict(list)
+    for one, span in placed:
+        for origin in _overlapped(origins, starts, span):
+            result.setdefault(origin.owner, []).append(one)
+            if not one.freed:
+                low, high = max(span.start, origin.start), min(span.end, origin.end)
+                covered[(origin.owner, point(one))].append((low, high))
+    lengths = {origin.owner: origin.end - origin.start for origin in origins}
+    for (owner, where), pieces in covered.items():
+        times = max(1, sum(high - low for low, high in pieces) // lengths[owner])
+        parts.setdefault(owner, {})[where] = Coverage(_union(pieces), lengths[owner], times)
+    for one in seen:
+        # Freed with its headers cut off: known by its skb alone, without a range.
+        if one.packet.inner is None and one.inner_id in lengths:
+            result.setdefault(one.inner_id, []).append(one)
 
 
-def _point(one: Sighting) -> tuple[str, Device, Direction]:
+def point(one: Sighting) -> Point:
+    """Where it was seen."""
     return one.observation.node, one.observation.device, one.observation.direction
 
 
-def _range(one: Sighting) -> _Range:
-    """(first sequence number, one past the last, identity). A wrap of the counter is not joined."""
-    inner = one.packet.inner
-    if inner is None or inner.tcp_seq is None or one.inner_id is None:
-        raise ValueError("not a TCP segment")
-    return inner.tcp_seq, inner.tcp_seq + (inner.payload_length or 0), one.inner_id
+def _ranges(seen: list[Sighting]) -> list[tuple[Sighting, Range]]:
+    """Ranges by distance from the flow's first number.
+
+    The counter wraps at 32 bits. How often is told by each node's own series of segments: from one
+    to the next it moves by far less than half of that.
+    """
+    found: list[tuple[Sighting, Range]] = []
+    base: int | None = None
+    near: dict[str, int] = {}
+    for one in seen:
+        inner, node = one.packet.inner, one.observation.node
+        if inner is None or inner.tcp_seq is None or one.inner_id is None:
+            continue
+        base = inner.tcp_seq if base is None else base
+        last = near.get(node, 0)
+        start = last + (inner.tcp_seq - base - last + (1 << 31)) % (1 << 32) - (1 << 31)
+        near[node] = start
+        found.append((one, Range(start, start + (inner.payload_length or 0), one.inner_id)))
+    return found
+
+
+def _origins(spans: Iterable[Range]) -> list[Range]:
+    """The distinct ranges of the first point. One inside of another is a retransmission of it."""
+    found: list[Range] = []
+    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+        if not found or span.end > found[-1].end:
+            found.append(span)
+    return found
+
+
+def _overlapped(origins: list[Range], starts: list[int], span: Range) -> Iterator[Range]:
+    index = max(0, bisect_right(starts, span.start) - 1)
+    while index < len(origins) and origins[index].start < span.end:
+        if origins[index].end > span.start:
+            yield origins[index]
+        index += 1
+
+
+def _union(pieces: list[tuple[int, int]]) -> int:
+    total, reached = 0, min(low for low, _ in pieces)
+    for low, high in sorted(pieces):
+        total += max(0, high - max(low, reached))
+        reached = max(reached, high)
+    return total

@@ -65,7 +65,10 @@ def _as_if_ended(bundle: Bundle) -> Bundle:
 
 
 def _open(path: Path) -> bool:
-    return path.outcome not in (Outcome.DELIVERED, Outcome.DROPPED)
+    """Not ended, or only the ARP request that it waits for was freed: it will be itself, soon."""
+    last = path.hops[-1].packet if path.hops else None
+    waits = last is not None and last.arp is not None
+    return waits or path.outcome not in (Outcome.DELIVERED, Outcome.DROPPED)
 
 
 def _left_the_node(path: Path) -> bool:

@@ -11,7 +11,7 @@ from tracer.model.message import Sent
 from tracer.model.observation import Direction, Observation
 from tracer.model.packet import Inner, InnerId, Packet
 from tracer.model.path import Way
-from tracer.model.request import EndKind, ProbeKind
+from tracer.model.request import ProbeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,22 @@ def _is_ours(bundle: Bundle, inner: Inner, way: Way) -> bool:
         return echo and request.probe_id in (None, inner.icmp_id)
     if inner.quoted is not None:
         return True
-    ports = {sent.src_port for sent in bundle.sent}
     own = inner.src_port if way is Way.REQUEST else inner.dst_port
-    return inner.protocol == request.plan.kind.value and own in ports
+    if inner.protocol != request.plan.kind.value or own not in _ports_sent(bundle):
+        return False
+    return request.plan.kind is not ProbeKind.TCP or _opens(inner, way)
+
+
+def _ports_sent(bundle: Bundle) -> Iterator[int | None]:
+    return (sent.src_port for sent in bundle.sent)
+
+
+def _opens(inner: Inner, way: Way) -> bool:
+    """The probe is the SYN, its answer a SYN-ACK or RST; what closes the connection is neither."""
+    flags = inner.tcp_flags or ""
+    if way is Way.REQUEST:
+        return "S" in flags and "A" not in flags
+    return "S" in flags or "R" in flags
 
 
 def seq_of(bundle: Bundle, inner: Inner | None, way: Way) -> int | None:
@@ -148,8 +161,3 @@ def icmp_errors(bundle: Bundle) -> Iterator[Sighting]:
         if {inner.quoted.src, inner.quoted.dst} == {source, destination} and key not in seen:
             seen.add(key)
             yield sighting
-
-
-def is_pod(kind: EndKind, host_network: bool) -> bool:
-    """The end has a veth and a bridge before it."""
-    return kind is EndKind.POD and not host_network
