@@ -249,6 +249,20 @@ class WayView:
         ]
         return next((mac for mac in macs if mac is not None), None)
 
+    def addressing(self) -> tuple[Crossing | None, Mac | None]:
+        """(crossing, the MAC that the sender gives its frames); (None, None): does not cross.
+
+        Where the sender's state was not read, the frames that came in tell. MissingFact: they do
+        not either.
+        """
+        try:
+            crossing = self.crossing
+        except MissingFact:
+            if self.wire_mac is None:
+                raise
+            return None, self.wire_mac
+        return crossing, crossing.mac if crossing is not None else None
+
     @property
     def from_pod(self) -> bool:
         """The sender forwards these packets; they are not its own."""

@@ -201,6 +201,17 @@ def test_the_rules_of_macs_are_silent_on_a_healthy_cluster() -> None:
             assert ask(rule, healthy, way) is None
 
 
+def test_the_frames_on_the_wire_prove_it_where_the_sender_was_not_read() -> None:
+    """Half a recording: node-a's agent is silent, node-b saw what came in."""
+    blind = case(
+        nodes={"node-b": state("node-b")}, paths=misaddressed(), cluster=with_stale_lease()
+    )
+    told = judge(blind)
+    assert words(told)[1] == "vtepmac-annotation-stale"
+    shown = {line.label: line.value for line in told.findings[0].evidence}
+    assert (shown["programmed"], shown["wire"]) == ("not known", OLD)
+
+
 def test_loss_at_the_uplink_is_not_explained_by_a_stale_annotation() -> None:
     paths = [delivered(last=UPLINK_OUT)]
     broken = case(peer_with_old_mac(), paths=paths, cluster=with_stale_lease())

@@ -23,15 +23,13 @@ def mac_changed_under_running_flannel(way: WayView) -> Finding | None:
     net/core/neighbour.c) and keeps FDB and routes: that fingerprint tells it from a MAC that was
     wrong from the start.
     """
-    crossing = way.crossing
-    if crossing is None:
-        return None
+    crossing, mac = way.addressing()
     vtep = way.receiver_vtep
-    if vtep is not None and crossing.mac not in (None, vtep.mac):
+    if vtep is not None and mac not in (None, vtep.mac):
         if mac_changed(way.case, way.receiver):
-            odd = proof.macs(way, crossing, vtep.mac, "actual")
+            odd = proof.macs(way, crossing, vtep, "actual")
             return _mac_changed(way, way.receiver, vtep, odd, misaddressed(way))
-    elif crossing.mac is None and mac_changed(way.case, way.sender):
+    elif crossing is not None and mac is None and mac_changed(way.case, way.sender):
         return _mac_changed(way, way.sender, crossing.vtep, (), stuck_at_sender(way))
     return None
 
@@ -103,13 +101,14 @@ def vtepmac_annotation_stale(way: WayView) -> Finding | None:
     Peers address inner frames to the advertised MAC. The node decapsulates them, sees another
     host's MAC and frees them in ip_rcv_core with drop reason OTHERHOST.
     """
-    crossing, vtep = way.crossing, way.receiver_vtep
-    if crossing is None or vtep is None or vtep.mac is None:
+    crossing, mac = way.addressing()
+    vtep = way.receiver_vtep
+    if vtep is None or vtep.mac is None or (crossing is None and mac is None):
         return None
     lease = way.receiver_lease
     if lease.vtep_mac == vtep.mac or mac_changed(way.case, way.receiver):
         return None
-    hit = crossing.mac not in (None, vtep.mac)
+    hit = mac not in (None, vtep.mac)
     return Finding(
         rule="vtepmac-annotation-stale",
         severity=Severity.ERROR if hit else Severity.WARNING,
@@ -117,7 +116,7 @@ def vtepmac_annotation_stale(way: WayView) -> Finding | None:
         device=vtep.ifname,
         sentence=_stale_sentence(way, vtep),
         evidence=(
-            *proof.macs(way, crossing, vtep.mac, "actual"),
+            *proof.macs(way, crossing, vtep, "actual"),
             *proof.kernel(way),
             *proof.grown(way.case, way.receiver, vtep, OTHERHOST),
         ),
@@ -125,7 +124,7 @@ def vtepmac_annotation_stale(way: WayView) -> Finding | None:
         fix=_publish_again(way, vtep),
         confirm=(
             remedies.show_annotations(way.receiver),
-            *remedies.show_tables(way.sender, crossing.vtep),
+            *remedies.show_tables(way.sender, crossing.vtep if crossing is not None else vtep),
         ),
         useless=(remedies.CNI_FILES, remedies.delete_devices(vtep.ifname)),
         way=way.way,
@@ -184,7 +183,7 @@ def neigh_stale_one_node(way: WayView) -> Finding | None:
         sentence=f"{way.sender}'s neighbour entry for {way.receiver} has a MAC that neither"
         f" {way.receiver}'s lease nor its {vtep.ifname} has.",
         evidence=(
-            *proof.macs(way, crossing, vtep.mac, "programmed"),
+            *proof.macs(way, crossing, vtep, "programmed"),
             *_elsewhere(others, crossing, vtep),
             *proof.kernel(way),
         ),

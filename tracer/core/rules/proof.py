@@ -3,25 +3,24 @@
 from tracer.core.case import Case, Crossing, WayView
 from tracer.core.rules.remedies import advertised_by
 from tracer.model.diagnosis import Evidence
-from tracer.model.packet import Mac
 from tracer.model.path import Outcome
 from tracer.model.state import Counters, Link
 
 NONE = "none"
 
 
-def macs(way: WayView, crossing: Crossing, actual: Mac | None, odd: str) -> tuple[Evidence, ...]:
+def macs(way: WayView, crossing: Crossing | None, vtep: Link, odd: str) -> tuple[Evidence, ...]:
     """Advertised, programmed, actual and that on the wire; `odd` names the one that differs."""
-    lease, vtep = way.receiver_lease, way.receiver_vtep
-    name = vtep.ifname if vtep is not None else crossing.vtep.ifname
-    source = f"{way.sender} neighbour {crossing.gateway}"
-    if crossing.dst is not None:
-        source += f", fdb to {crossing.dst}"
-    rows = [
-        ("advertised", lease.vtep_mac, advertised_by(lease)),
-        ("programmed", crossing.mac, source),
-        ("actual", actual, f"{way.receiver} link {name}"),
-    ]
+    lease = way.receiver_lease
+    rows = [("advertised", lease.vtep_mac, advertised_by(lease))]
+    if crossing is not None:
+        source = f"{way.sender} neighbour {crossing.gateway}"
+        if crossing.dst is not None:
+            source += f", fdb to {crossing.dst}"
+        rows.append(("programmed", crossing.mac, source))
+    else:
+        rows.append(("programmed", "not known", f"the state of {way.sender} was not read"))
+    rows.append(("actual", vtep.mac, f"{way.receiver} link {vtep.ifname}"))
     if way.wire_mac is not None:
         rows.append(("wire", way.wire_mac, f"inner frames that came in at {way.receiver}"))
     return tuple(
