@@ -21,7 +21,8 @@ from tracer.core.case import Case
 from tracer.core.diagnose import judge
 from tracer.model.bundle import AgentEnd
 from tracer.model.diagnosis import Diagnosis
-from tracer.model.observation import Device
+from tracer.model.observation import Device, Drop
+from tracer.model.packet import Arp, Packet
 from tracer.model.path import Entry, Mark, Outcome, Path, Way
 from tracer.render.style import WIDTH, escaped
 from tracer.render.text import text
@@ -96,6 +97,26 @@ def test_a_drop_ends_the_path_with_a_cross_and_what_was_not_reached() -> None:
     shown = text(judge(stale()))
     assert " X  node-b  dropped            +9 us    OTHERHOST in ip_rcv_core+0x22c\n" in shown
     assert "    ------  not reached: node-b cni0 out, node-b veth2 out\n" in shown
+
+
+def test_a_freed_arp_request_is_told_from_the_packet_that_waits() -> None:
+    at = freed_on("node-b", Device.BRIDGE, "cni0")
+    waits = dropped(at, "NEIGH_FAILED", "neigh_invalidate", last=VTEP_IN)
+    asked = Arp(
+        operation="who-has",
+        sender_mac="02:c0:00:00:00:02",
+        sender_ip="10.244.2.1",
+        target_ip="10.244.2.2",
+    )
+    arp = replace(
+        waits.hops[-1],
+        packet=Packet(arp=asked),
+        since_us=None,
+        drop=Drop(reason="QDISC_DROP", caller="__dev_queue_xmit+0xd01"),
+    )
+    shown = text(judge(case(paths=[replace(waits, hops=(*waits.hops[:-1], arp, waits.hops[-1]))])))
+    assert "QDISC_DROP in __dev_queue_xmit+0xd01  (arp who-has 10.244.2.2)\n" in shown
+    assert "NEIGH_FAILED in neigh_invalidate+0x22c\n" in shown
 
 
 def test_a_bad_entry_says_what_it_should_be() -> None:

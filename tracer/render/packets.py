@@ -28,7 +28,10 @@ def _drop(hop: Hop) -> str:
     drop = hop.drop
     reason = drop.reason if drop is not None and drop.reason else "freed"
     caller = drop.caller if drop is not None and drop.caller else "an unnamed function"
-    return f"{reason} in {caller}"
+    arp = hop.packet.arp if hop.packet is not None else None
+    # What was freed is the question about the next hop, while the packet itself waits.
+    whose = f"  (arp {arp.operation} {arp.target_ip})" if arp is not None else ""
+    return f"{reason} in {caller}{whose}"
 
 
 def _outer(packet: Packet, hop: Hop) -> str:
