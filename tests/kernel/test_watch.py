@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -252,3 +253,20 @@ def test_headers_outside_of_the_linear_part_are_found(overlay: Overlay) -> None:
     (found,) = udp_with(seen, b"in pages")
     assert (found.ifname, found.direction) == ("tap0", Direction.IN)
     assert found.headers == frame[:160]
+
+
+def test_a_packet_wakes_the_reader_and_so_do_those_right_behind_it(overlay: Overlay) -> None:
+    """The kernel wakes it once for a burst; for what follows, an alarm rings (collect/ring.py)."""
+    with overlay.watch(1) as watch:
+        assert select.select([watch], [], [], 0)[0] == []
+        overlay.send(b"the first")
+        assert select.select([watch], [], [], 5)[0] == [watch]
+        seen = watch.drain()
+        assert seen
+        overlay.send(b"the last")
+        while not udp_with(seen, b"the last"):
+            assert select.select([watch], [], [], 5)[0] == [watch]
+            seen += watch.drain()
+        while select.select([watch], [], [], 0.1)[0]:
+            watch.drain()
+        assert select.select([watch], [], [], 0)[0] == []
