@@ -115,7 +115,8 @@ def test_a_freed_arp_request_is_told_from_the_packet_that_waits() -> None:
         drop=Drop(reason="QDISC_DROP", caller="__dev_queue_xmit+0xd01"),
     )
     shown = text(judge(case(paths=[replace(waits, hops=(*waits.hops[:-1], arp, waits.hops[-1]))])))
-    assert "QDISC_DROP in __dev_queue_xmit+0xd01  (arp who-has 10.244.2.2)\n" in shown
+    arp_line = "QDISC_DROP in __dev_queue_xmit+0xd01\n              (arp who-has 10.244.2.2)\n"
+    assert arp_line in shown
     assert "NEIGH_FAILED in neigh_invalidate+0x22c\n" in shown
 
 

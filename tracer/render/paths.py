@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tracer.model.diagnosis import Diagnosis, Tally
 from tracer.model.path import Entry, Hop, Mark, Outcome, Path, Place, Way
 from tracer.render.packets import describe
-from tracer.render.style import MARGIN, Style, at_margin, wrapped
+from tracer.render.style import MARGIN, WIDTH, Style, at_margin, wrapped
 
 ENTRY = 14
 """Where the entries of a hop begin."""
@@ -159,9 +159,13 @@ def _hop(
     direction = "" if hop.drop is not None else hop.direction.value
     time = _time(hop.since_us)
     head = f"{sign:>2}  {hop.node:<{nodes}}  {_device(hop):<{devices}}  {direction:<3} {time:>9}"
-    text = describe(hop, before)
-    line = f"{head}    {text}".rstrip()
-    lines = [line] if len(line) <= 100 else [head.rstrip(), *wrapped(text, ENTRY)]
+    words = describe(hop, before).split("  ")
+    rest: list[str] = []
+    # Too long for one line: whole groups of words go to the next one.
+    while len(head) + 4 + len("  ".join(words)) > WIDTH and words:
+        rest.insert(0, words.pop())
+    lines = [f"{head}    {'  '.join(words)}".rstrip()]
+    lines += wrapped("  ".join(rest), ENTRY) if rest else []
     for entry in hop.entries:
         lines += _entry(entry, style)
     return lines
