@@ -1,16 +1,23 @@
 """A mount namespace with a /run of its own, so that a lab built for a test meets no other lab."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class Universe:
     """An anchor process in a private mount namespace, and a way to run commands there."""
 
-    def __init__(self) -> None:
-        script = "mount -t tmpfs tmpfs /run && echo ready && exec cat >/dev/null"
+    def __init__(self, *, shared: bool = False) -> None:
+        """`shared`: mounts propagate, as systemd has it on most machines."""
+        # Another lab of this machine would be there still, hidden, and would go at any moment.
+        clear = "grep -o ' /run/[^ ]* ' /proc/self/mountinfo | tac | xargs -r umount -l; true"
+        script = f"{clear}; mount -t tmpfs tmpfs /run && echo ready && exec cat >/dev/null"
+        if shared:
+            script = f"mount --make-rshared / && {script}"
         self._anchor = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
             stdin=subprocess.PIPE,
@@ -21,9 +28,28 @@ class Universe:
         assert self._anchor.stdout.readline() == "ready\n"
 
     @property
+    def mount_namespace(self) -> str:
+        """Its file."""
+        return f"/proc/{self._anchor.pid}/ns/mnt"
+
+    def processes(self) -> list[str]:
+        """The command lines of the processes in it, but for the anchor's."""
+        found = []
+        here = os.stat(self.mount_namespace).st_ino
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                inside = os.stat(f"/proc/{pid}/ns/mnt").st_ino == here
+                words = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue
+            if inside and int(pid) != self._anchor.pid:
+                found.append(words)
+        return sorted(found)
+
+    @property
     def inside(self) -> list[str]:
         """What to put before a command."""
-        return ["nsenter", f"--mount=/proc/{self._anchor.pid}/ns/mnt", "--"]
+        return ["nsenter", f"--mount={self.mount_namespace}", "--"]
 
     def run(
         self, command: Sequence[str], *, text: str | None = None, timeout: float = 60

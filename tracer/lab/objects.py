@@ -44,7 +44,7 @@ def node(planned: PlannedNode, now: str) -> Object:
     No annotation of flannel's yet: those are flanneld's to write.
     """
     labels = {
-        "kubernetes.io/arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, ""),
+        "kubernetes.io/arch": architecture(),
         "kubernetes.io/hostname": planned.name,
         "kubernetes.io/os": "linux",
     }
@@ -72,10 +72,16 @@ def node(planned: PlannedNode, now: str) -> Object:
     }
 
 
+def architecture() -> str:
+    """This machine's, in Go's words."""
+    machine = os.uname().machine
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
 def _node_info(planned: PlannedNode) -> Object:
     identity = planned.vtep_mac.replace(":", "") * 3
     return {
-        "architecture": os.uname().machine,
+        "architecture": architecture(),
         "bootID": identity[:32],
         "containerRuntimeVersion": "containerd://1.7.24",
         "kernelVersion": os.uname().release,

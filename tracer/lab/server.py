@@ -83,11 +83,13 @@ def stop(lab_id: str) -> None:
 
 
 def _started(pid: int) -> str | None:
+    """When a living process was started; None when there is none."""
     try:
         with open(f"/proc/{pid}/stat") as stream:
-            return stream.read().rpartition(")")[2].split()[19]
+            facts = stream.read().rpartition(")")[2].split()
     except OSError:
         return None
+    return None if facts[0] in ("Z", "X") else facts[19]
 
 
 def _command_line(pid: int) -> list[str]:
