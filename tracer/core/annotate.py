@@ -1,240 +1,243 @@
 """A path with, at each hop, the table entries that decided it, and what the leases say of them."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from msgspec.structs import replace
 
-from tracer.core.course import ends
-from tracer.core.expect import Expectation, expectation, route_words
-from tracer.core.leases import leases
+from tracer.core import compare
+from tracer.core.course import ends, is_pod, veth_of
+from tracer.core.expect import Expectation, covers, expectation
+from tracer.core.leases import NetConfRead, leases, net_conf
 from tracer.core.routes import RouteAnswer
 from tracer.core.tables import Tables
 from tracer.model.bundle import Bundle
 from tracer.model.observation import Device, Direction
+from tracer.model.packet import Inner
 from tracer.model.path import Entry, Hop, Mark, Path, Way
-from tracer.model.state import Link, Route
+from tracer.model.state import Link, PodLink
 
-SKIPPED = Entry(table="state", text="not read on this node", mark=Mark.SKIP)
+POD_IN = (Device.POD, Direction.IN)
+BRIDGE_IN = (Device.BRIDGE, Direction.IN)
+VTEP_OUT = (Device.VTEP, Direction.OUT)
+UPLINK_OUT = (Device.UPLINK, Direction.OUT)
+UPLINK_IN = (Device.UPLINK, Direction.IN)
+VTEP_IN = (Device.VTEP, Direction.IN)
+BRIDGE_OUT = (Device.BRIDGE, Direction.OUT)
 
 
-def annotate(path: Path, bundle: Bundle, tables: dict[str, Tables]) -> Path:
+def annotate(path: Path, bundle: Bundle, tables: Mapping[str, Tables]) -> Path:
     """The same path, its hops with their entries. `tables`: of the nodes whose state was read."""
-    facts = _Facts(bundle, tables, path.way)
-    return replace(path, hops=tuple(_with_entries(hop, facts) for hop in path.hops))
+    return annotated((path,), bundle, tables)[0]
 
 
-@dataclass
+def annotated(
+    paths: Iterable[Path], bundle: Bundle, tables: Mapping[str, Tables]
+) -> tuple[Path, ...]:
+    """All paths of one recording, its leases and tables read once for each way."""
+    facts = {way: _Facts(bundle, tables, way) for way in Way}
+    return tuple(_with_entries(path, facts[path.way]) for path in paths)
+
+
 class _Facts:
     """What one way's entries are held against."""
 
-    bundle: Bundle
-    tables: dict[str, Tables]
-    way: Way
-
-    @cached_property
-    def sender(self) -> str:
-        return ends(self.bundle, self.way)[0].node
-
-    @cached_property
-    def receiver(self) -> str:
-        return ends(self.bundle, self.way)[1].node
-
-    @cached_property
-    def family(self) -> int:
-        return ip_address(ends(self.bundle, self.way)[1].ip).version
-
-    @cached_property
-    def expected(self) -> Expectation | None:
-        """What the receiver's lease promises."""
-        for lease in leases(self.bundle.cluster):
-            if (lease.node, lease.family) == (self.receiver, self.family):
-                return expectation(lease)
-        return None
+    def __init__(self, bundle: Bundle, tables: Mapping[str, Tables], way: Way) -> None:
+        self.bundle = bundle
+        self.source, self.destination = ends(bundle, way)
+        self.sender, self.receiver = self.source.node, self.destination.node
+        self.out = tables.get(self.sender)
+        self.into = tables.get(self.receiver)
+        self.family = ip_address(self.destination.ip).version
 
     @cached_property
     def promised(self) -> Expectation | None:
-        """The same, for a destination inside the receiver's pod CIDR only."""
-        dst = ip_address(ends(self.bundle, self.way)[1].ip)
-        if self.expected is None or dst not in ip_network(self.expected.pod_cidr):
+        """What the receiver's lease promises, for a destination inside its pod CIDR."""
+        if self.sender == self.receiver:
             return None
-        return self.expected
+        for lease in leases(self.bundle.cluster):
+            if (lease.node, lease.family) == (self.receiver, self.family):
+                expected = expectation(lease)
+                return expected if expected and covers(expected, self.destination.ip) else None
+        return None
+
+    @cached_property
+    def conf(self) -> NetConfRead | None:
+        return net_conf(self.bundle.cluster)
+
+    @cached_property
+    def vtep(self) -> Link | None:
+        """The sender's VTEP."""
+        return self.out.vtep(None, self.family) if self.out is not None else None
+
+    def answer(self, inner: Inner, iif: str | None) -> RouteAnswer | None:
+        """The sender's route for the packet."""
+        return self.out.route(inner.dst, src=inner.src, iif=iif) if self.out is not None else None
+
+    @cached_property
+    def pod(self) -> PodLink | None:
+        """The receiving pod as its node sees it."""
+        pods = self.into.state.pods if self.into is not None else ()
+        return next((pod for pod in pods if pod.ip == self.destination.ip), None)
 
 
-def _with_entries(hop: Hop, facts: _Facts) -> Hop:
-    if hop.direction is Direction.FREED or hop.packet is None or hop.packet.inner is None:
-        return hop
-    tables = facts.tables.get(hop.node)
-    at = (hop.device, hop.direction)
-    # The bridge hands a pod's packets to routing; between pods of one node nothing is routed.
-    if hop.node == facts.sender and at == (Device.BRIDGE, Direction.IN):
-        entries = _route_out(hop, facts, tables)
-    elif at == (Device.VTEP, Direction.OUT):
-        entries = _neighbour_and_fdb(hop, facts, tables)
-    elif at == (Device.UPLINK, Direction.OUT) and hop.node == facts.sender:
-        entries = _underlay(hop, facts)
-    elif at == (Device.VTEP, Direction.IN):
-        entries = _vtep(hop, tables)
-    elif at == (Device.BRIDGE, Direction.OUT):
-        entries = _to_pod(hop, tables)
-    else:
-        entries = ()
-    return replace(hop, entries=entries) if entries else hop
-
-
-def _route_out(hop: Hop, facts: _Facts, tables: Tables | None) -> tuple[Entry, ...]:
-    if tables is None:
-        return (replace(SKIPPED, table="route"),)
-    inner = hop.packet.inner if hop.packet is not None else None
-    if inner is None:
-        return ()
-    answer = tables.route(inner.dst, src=inner.src, iif=hop.ifname)
-    text = _route_text(answer, tables)
-    expected, vtep = facts.promised, tables.vtep(None, facts.family)
-    if expected is None or vtep is None:
-        return (Entry(table="route", text=text),)
-    if _leads_there(answer.route, expected, vtep):
-        return (Entry(table="route", text=text, mark=Mark.OK),)
-    return (
-        Entry(
-            table="route",
-            text=text,
-            mark=Mark.BAD,
-            expected=route_words(expected, vtep.ifname),
-            because=expected.source,
+def _with_entries(path: Path, facts: _Facts) -> Path:
+    passed = [hop for hop in path.hops if hop.drop is None and _inner(hop) is not None]
+    at = {(hop.node, hop.device, hop.direction) for hop in passed}
+    entries: dict[int, tuple[Entry, ...]] = {}
+    host = _where_routed(passed, facts)
+    for hop in passed:
+        inner, point = _inner(hop), (hop.device, hop.direction)
+        if inner is None:
+            continue
+        found: list[Entry] = []
+        if hop is host:
+            found += _route(hop, inner, facts)
+            if (facts.sender, *VTEP_OUT) not in at:
+                found += _unsent(path, inner, found, facts)
+        if hop.node == facts.sender:
+            found += _leaving(hop, inner, point, facts)
+        if hop.node == facts.receiver:
+            found += _arriving(path, hop, inner, point, at, facts)
+        entries[id(hop)] = tuple(found)
+    return replace(
+        path,
+        hops=tuple(
+            replace(hop, entries=entries[id(hop)]) if entries.get(id(hop)) else hop
+            for hop in path.hops
         ),
     )
 
 
-def _leads_there(route: Route | None, expected: Expectation, vtep: Link) -> bool:
-    """By the VTEP to the peer's flannel address, or straight to its node (DirectRouting)."""
-    if route is None or route.kind != "unicast":
-        return False
-    if route.gateway == expected.public_ip:
-        return True
-    return route.ifindex == vtep.ifindex and route.gateway == expected.gateway
+def _inner(hop: Hop) -> Inner | None:
+    return hop.packet.inner if hop.packet is not None else None
 
 
-def _neighbour_and_fdb(hop: Hop, facts: _Facts, tables: Tables | None) -> tuple[Entry, ...]:
-    if tables is None:
-        return (replace(SKIPPED, table="neighbour"), replace(SKIPPED, table="fdb"))
-    inner = hop.packet.inner if hop.packet is not None else None
-    vtep = tables.link_named(hop.ifname)
-    if inner is None or vtep is None:
-        return ()
-    expected = facts.promised if hop.node == facts.sender else None
-    route = tables.route(inner.dst, src=inner.src).route
-    gateway = (route.gateway if route is not None else None) or inner.dst
-    entry = tables.neighbour(vtep.ifindex, gateway)
-    wanted = expected.vtep_mac if expected is not None else None
-    mac = entry.mac if entry is not None else None
-    text = f"{gateway} is at {mac} {entry.state}" if entry and mac else f"no entry for {gateway}"
-    neighbour = _held("neighbour", text, mac, wanted, expected)
-    used = inner.dst_mac or mac
-    if used is None:
-        return (neighbour,)
-    fdb = tables.fdb(vtep.ifindex, used)
-    dst = fdb.dst if fdb is not None else None
-    target = expected.public_ip if expected is not None else None
-    text = f"{used} dst {dst} {fdb.state}" if fdb is not None else f"no entry for {used}"
-    return neighbour, _held("fdb", text, dst, target, expected)
+def _where_routed(passed: Sequence[Hop], facts: _Facts) -> Hop | None:
+    """The hop after which the sender routes: a pod's packets come in by the bridge.
+
+    A frame between pods of one node is bridged: nothing is routed.
+    """
+    if facts.sender == facts.receiver and is_pod(facts.source) and is_pod(facts.destination):
+        return None
+    here = [hop for hop in passed if hop.node == facts.sender]
+    for point in (BRIDGE_IN, VTEP_OUT, UPLINK_OUT, POD_IN):
+        for hop in here:
+            if (hop.device, hop.direction) == point:
+                return hop
+    return None
 
 
-def _held(
-    table: str, text: str, actual: str | None, wanted: str | None, expected: Expectation | None
-) -> Entry:
-    """An entry held against what the lease promises."""
-    if expected is None or wanted is None:
-        return Entry(table=table, text=text, mark=Mark.NONE if actual is not None else Mark.BAD)
-    if actual == wanted:
-        return Entry(table=table, text=text, mark=Mark.OK)
-    return Entry(table=table, text=text, mark=Mark.BAD, expected=wanted, because=expected.source)
+def _route(hop: Hop, inner: Inner, facts: _Facts) -> list[Entry]:
+    skip = compare.skipped("route", facts.out)
+    if skip is not None or facts.out is None:
+        return [skip] if skip is not None else []
+    # Without its bridge hop a pod's packet still comes in by the bridge, if it comes in.
+    bridge = facts.out.bridge() if is_pod(facts.source) else None
+    iif = hop.ifname if hop.device is Device.BRIDGE else bridge.ifname if bridge else None
+    answer = facts.out.route(inner.dst, src=inner.src, iif=iif)
+    return [compare.route_entry(answer, facts.out, facts.vtep, facts.promised, facts.conf)]
 
 
-def _underlay(hop: Hop, facts: _Facts) -> tuple[Entry, ...]:
-    """Only what is wrong: a packet that leaves bare, or to another address than the lease's."""
-    outer = hop.packet.outer if hop.packet is not None else None
-    expected = facts.promised
-    if expected is None or expected.public_ip is None:
-        return ()
-    if outer is None:
-        direct = hop.packet is not None and _goes_direct(facts)
-        mark = Mark.OK if direct else Mark.BAD
-        return (Entry(table="underlay", text="not encapsulated", mark=mark),)
-    if outer.dst == expected.public_ip:
-        return ()
-    return (
-        Entry(
-            table="underlay",
-            text=f"sent to {outer.dst}",
-            mark=Mark.BAD,
-            expected=expected.public_ip,
-            because=expected.source,
-        ),
-    )
+def _unsent(path: Path, inner: Inner, route: Sequence[Entry], facts: _Facts) -> Iterator[Entry]:
+    """A packet that was routed to the VTEP and never got there: it waits for the neighbour."""
+    if facts.promised is None or facts.vtep is None or facts.out is None:
+        return
+    ended_here = path.end is not None and path.end.node == facts.sender
+    if not ended_here or any(entry.mark is Mark.BAD for entry in route):
+        return
+    answer = facts.answer(inner, None)
+    if answer is None or answer.route is None or answer.route.ifindex != facts.vtep.ifindex:
+        return
+    gateway = answer.route.gateway or inner.dst
+    skip = compare.skipped("neighbour", facts.out)
+    yield skip or compare.neighbour_entry(facts.out, facts.vtep, gateway, facts.promised)
 
 
-def _goes_direct(facts: _Facts) -> bool:
-    tables, expected = facts.tables.get(facts.sender), facts.promised
-    if tables is None or expected is None:
-        return False
-    route = tables.route(ends(facts.bundle, facts.way)[1].ip).route
-    return route is not None and route.gateway == expected.public_ip
+def _leaving(
+    hop: Hop, inner: Inner, point: tuple[Device, Direction], facts: _Facts
+) -> Iterator[Entry]:
+    """The sender's other entries, each at the hop that shows what came of it."""
+    if point == POD_IN and facts.out is not None and is_pod(facts.source):
+        veth = facts.out.link(veth_of(facts.bundle, facts.source))
+        port = compare.port_entry(facts.out, veth, facts.out.bridge())
+        yield from (port,) if port is not None else ()
+    elif point == VTEP_OUT:
+        yield from _neighbour_and_fdb(hop, inner, facts)
+    elif point == UPLINK_OUT and facts.promised is not None and hop.packet is not None:
+        answer = facts.answer(inner, None)
+        entry = compare.underlay_entry(hop.packet.outer, answer, facts.promised)
+        yield from (entry,) if entry is not None else ()
 
 
-def _vtep(hop: Hop, tables: Tables | None) -> tuple[Entry, ...]:
-    if tables is None:
-        return (replace(SKIPPED, table="vtep"),)
-    vtep = tables.link_named(hop.ifname)
-    inner = hop.packet.inner if hop.packet is not None else None
-    if vtep is None or inner is None or inner.dst_mac is None:
-        return ()
-    text = f"{hop.ifname} on {hop.node} has {vtep.mac}"
-    if vtep.mac == inner.dst_mac:
-        return (Entry(table="vtep", text=text, mark=Mark.OK),)
-    return (
-        Entry(
-            table="vtep",
-            text=text,
-            mark=Mark.BAD,
-            expected=inner.dst_mac,
-            because="the packet's inner destination MAC",
-        ),
-    )
+def _neighbour_and_fdb(hop: Hop, inner: Inner, facts: _Facts) -> Iterator[Entry]:
+    skip = compare.skipped("neighbour", facts.out)
+    vtep = facts.out.link_named(hop.ifname) if facts.out is not None else None
+    if skip is not None:
+        yield skip
+    elif facts.out is not None and vtep is not None:
+        answer = facts.answer(inner, None)
+        route = answer.route if answer is not None else None
+        gateway = (route.gateway if route is not None else None) or inner.dst
+        yield compare.neighbour_entry(facts.out, vtep, gateway, facts.promised)
+    skip = compare.skipped("fdb", facts.out)
+    if skip is not None:
+        yield skip
+    elif facts.out is not None and vtep is not None and inner.dst_mac is not None:
+        yield compare.fdb_entry(facts.out, vtep, inner.dst_mac, facts.promised)
 
 
-def _to_pod(hop: Hop, tables: Tables | None) -> tuple[Entry, ...]:
-    if tables is None:
-        return (replace(SKIPPED, table="route"),)
-    inner = hop.packet.inner if hop.packet is not None else None
-    bridge = tables.link_named(hop.ifname)
-    if inner is None or bridge is None:
-        return ()
-    answer = tables.route(inner.dst, src=inner.src)
-    right = answer.route is not None and answer.route.ifindex == bridge.ifindex
-    mark = Mark.OK if right else Mark.BAD
-    route = Entry(table="route", text=_route_text(answer, tables), mark=mark)
-    entry = tables.neighbour(bridge.ifindex, inner.dst)
-    if entry is None or entry.mac is None:
-        return (route,)
-    text = f"{inner.dst} is at {entry.mac} {entry.state}"
-    return route, Entry(table="neighbour", text=text)
+def _arriving(
+    path: Path,
+    hop: Hop,
+    inner: Inner,
+    point: tuple[Device, Direction],
+    at: set[tuple[str, Device, Direction]],
+    facts: _Facts,
+) -> Iterator[Entry]:
+    """The receiver's entries; where the packet went no further, also the next one's."""
+    node = facts.receiver
+    if point == UPLINK_IN and facts.sender != node and (node, *VTEP_IN) not in at:
+        outer = hop.packet.outer if hop.packet is not None else None
+        if outer is not None and facts.into is not None and not _unread(facts.into, "vtep"):
+            unfit = compare.unfit_vtep(facts.into, outer, facts.family)
+            yield from (unfit,) if unfit is not None else ()
+    elif point == VTEP_IN:
+        skip = compare.skipped("vtep", facts.into)
+        entry = skip
+        if skip is None and facts.into is not None:
+            entry = compare.vtep_entry(hop.ifname, facts.into, inner)
+        yield from (entry,) if entry is not None else ()
+        taken = entry is not None and entry.mark is Mark.OK
+        if taken and (node, *BRIDGE_OUT) not in at:
+            yield from _to_pod(path, hop, inner, facts)
+    elif point == BRIDGE_OUT:
+        yield from _to_pod(path, hop, inner, facts)
 
 
-def _route_text(answer: RouteAnswer, tables: Tables) -> str:
-    """In iproute2's words."""
-    route = answer.route
-    if route is None:
-        return "no route" if answer.kind == "none" else f"{answer.kind} by ip rule"
-    default = route.destination in ("0.0.0.0/0", "::/0")
-    words = [] if route.kind == "unicast" else [route.kind]
-    words.append("default" if default else route.destination)
-    if route.gateway is not None:
-        words += ["via", route.gateway]
-    link = tables.link(route.ifindex)
-    if link is not None:
-        words += ["dev", link.ifname]
-    if route.onlink:
-        words.append("onlink")
-    return " ".join(words)
+def _unread(tables: Tables, table: str) -> bool:
+    return compare.skipped(table, tables) is not None
+
+
+def _to_pod(path: Path, hop: Hop, inner: Inner, facts: _Facts) -> Iterator[Entry]:
+    """How the receiver forwards to the pod: by its bridge, whose port the pod's veth is."""
+    if not is_pod(facts.destination):
+        return
+    skip = compare.skipped("route", facts.into)
+    if skip is not None or facts.into is None:
+        yield from (skip,) if skip is not None else ()
+        return
+    tables = facts.into
+    out = hop.device is Device.BRIDGE
+    bridge = tables.link_named(hop.ifname) if out else tables.bridge()
+    if bridge is None:
+        return
+    yield compare.delivery_route(tables, inner, bridge, None if out else hop.ifname)
+    failed = path.drop is not None and path.drop.reason == "NEIGH_FAILED"
+    if (out or failed) and not _unread(tables, "neighbour"):
+        neighbour = compare.pod_neighbour(tables, inner, bridge, facts.pod, failed=failed)
+        yield from (neighbour,) if neighbour is not None else ()
+    veth = tables.link(veth_of(facts.bundle, facts.destination))
+    port = compare.port_entry(tables, veth, bridge)
+    yield from (port,) if port is not None else ()

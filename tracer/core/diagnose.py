@@ -1,6 +1,6 @@
 """From one recording to one diagnosis: the table of contents of the core."""
 
-from tracer.core.annotate import annotate
+from tracer.core.annotate import annotated
 from tracer.core.case import Case, MissingFact
 from tracer.core.correlate import correlate
 from tracer.core.macs import three_macs
@@ -17,8 +17,7 @@ from tracer.model.path import Way
 def diagnose(bundle: Bundle) -> Diagnosis:
     """Turn everything recorded into one verdict with its evidence: same bundle, same answer."""
     tables = {node: Tables(state) for node, state in bundle.nodes.items()}
-    paths = tuple(annotate(path, bundle, tables) for path in correlate(bundle))
-    return judge(Case(bundle, paths, tables))
+    return judge(Case(bundle, annotated(correlate(bundle), bundle, tables), tables))
 
 
 def judge(case: Case) -> Diagnosis:
