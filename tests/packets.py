@@ -163,7 +163,7 @@ def seen(
         frame = ethernet(packet, src=mac(sender), dst=dst_mac or mac(receiver))
     else:
         frame = ethernet(packet)
-    return observed(
+    point = observed(
         frame,
         node=node,
         device=device,
@@ -173,8 +173,8 @@ def seen(
         netns=4026532000 + NUMBER[node],
         skb=skb,
         time_ns=at * 1000,
-        **overrides,
     )
+    return replace(point, **overrides)
 
 
 def freed(
@@ -215,3 +215,44 @@ def ping(seq: int = 1, *, ident: int = 7, ttl: int = 64, size: int = 56) -> byte
 def pong(seq: int = 1, *, ident: int = 7, ttl: int = 64) -> bytes:
     """pod-b's answer."""
     return ipv4(POD["node-b"], POD["node-a"], ICMP, echo(ident, seq, reply=True), ttl=ttl)
+
+
+ON_THE_WAY = (
+    (Device.POD, Direction.IN),
+    (Device.BRIDGE, Direction.IN),
+    (Device.VTEP, Direction.OUT),
+    (Device.UPLINK, Direction.OUT),
+    (Device.UPLINK, Direction.IN),
+    (Device.VTEP, Direction.IN),
+    (Device.BRIDGE, Direction.OUT),
+    (Device.POD, Direction.OUT),
+)
+POD_IN, BRIDGE_IN, VTEP_OUT, UPLINK_OUT, UPLINK_IN, VTEP_IN, BRIDGE_OUT, POD_OUT = range(8)
+
+
+def journey(
+    packet: bytes,
+    *,
+    first: int = POD_IN,
+    last: int = POD_OUT,
+    back: bool = False,
+    at: int = 0,
+    skb: int = 0x1000,
+    **overrides: Any,
+) -> tuple[Observation, ...]:
+    """One packet at the points `first` to `last` of the way, 10 us apart; `back`: node-b to node-a.
+
+    On either node it has its own skb, and either node's clock starts where it likes.
+    """
+    sender, receiver = ("node-b", "node-a") if back else ("node-a", "node-b")
+    return tuple(
+        seen(
+            sender if index <= UPLINK_OUT else receiver,
+            *ON_THE_WAY[index],
+            packet,
+            at=at + 10 * index + (0 if index <= UPLINK_OUT else 5_000_000),
+            skb=skb + (0 if index <= UPLINK_OUT else 0x100),
+            **overrides,
+        )
+        for index in range(first, last + 1)
+    )

@@ -86,6 +86,8 @@ def drop_of(
             continue
         if _was_taken(one, passes, bundle, ends) or _overtaken(one, passes, rank):
             continue
+        if _is_copy(one, passes, bundle, ends):
+            continue
         found = one
         if _at(one, receiver.node):
             furthest = receiver.node
@@ -160,7 +162,7 @@ def _netns_kind(one: Sighting, bundle: Bundle, sender: End, receiver: End) -> st
 def _was_taken(
     one: Sighting, passes: list[Sighting], bundle: Bundle, ends: tuple[End, End]
 ) -> bool:
-    """It had come to where it was to go, or only a copy of it was freed."""
+    """It had come to where it was to go."""
     sender, receiver = ends
     drop = one.observation.drop
     reason = drop.reason if drop is not None else None
@@ -172,17 +174,23 @@ def _was_taken(
     if kind == "sender":
         # Its own namespace lets go of what has long left it.
         return bool(passes)
-    if is_pod(receiver):
-        handed = [p for p in passes if _handed_over(p, receiver)]
-        # On the veth itself only the same buffer is the packet: the pod's device refused it.
-        same = any(p.observation.skb == one.observation.skb for p in handed)
-        return bool(handed) and not (one.observation.device is Device.POD and same)
-    if not _at(one, receiver.node) or one.packet.outer is not None:
+    if is_pod(receiver) or not _at(one, receiver.node) or one.packet.outer is not None:
         return False
     caller = drop.caller or "" if drop is not None else ""
     if reason in (None, "NOT_SPECIFIED"):
         return caller.startswith(TAKEN_BY)
     return reason in TAKEN or (reason.startswith("TCP_") and reason not in REFUSED)
+
+
+def _is_copy(one: Sighting, passes: list[Sighting], bundle: Bundle, ends: tuple[End, End]) -> bool:
+    """The pod has the packet, so what the node frees besides is none."""
+    sender, receiver = ends
+    if not is_pod(receiver) or _netns_kind(one, bundle, sender, receiver) != "node":
+        return False
+    handed = [p for p in passes if _handed_over(p, receiver)]
+    # On the veth itself the same buffer is the packet: the pod's device refused it.
+    same = any(p.observation.skb == one.observation.skb for p in handed)
+    return bool(handed) and not (one.observation.device is Device.POD and same)
 
 
 def _handed_over(one: Sighting, receiver: End) -> bool:
