@@ -21,6 +21,8 @@ class Sighting:
     observation: Observation
     packet: Packet
     inner_id: InnerId | None
+    joined: Inner | None = None
+    """Of a freed packet whose headers are cut off: what its skb was just before."""
 
     @property
     def freed(self) -> bool:
@@ -66,23 +68,31 @@ def sightings(bundle: Bundle) -> list[Sighting]:
     """
     ports = vxlan_ports(bundle)
     found: list[Sighting] = []
-    carried: dict[tuple[str, int], InnerId] = {}
+    carried: dict[tuple[str, int], Sighting] = {}
     for observation in sorted(bundle.observations, key=lambda one: (one.node, one.time_ns)):
         packet = decode(observation, ports)
-        inner_id = identity(packet)
+        one = Sighting(observation, packet, identity(packet))
         key = (observation.node, observation.skb)
-        if observation.direction is Direction.FREED:
-            inner_id = inner_id or carried.pop(key, None)
-            carried.pop(key, None)
-        elif inner_id is not None:
-            carried[key] = inner_id
-        found.append(Sighting(observation, packet, inner_id))
+        before = carried.pop(key, None)
+        if not one.freed:
+            known = one if one.inner_id is not None else before if _cut_off(packet) else None
+            if known is not None:
+                carried[key] = known
+        elif before is not None and one.inner_id is None and _cut_off(packet):
+            one = Sighting(observation, packet, before.inner_id, joined=before.packet.inner)
+        found.append(one)
     return found
+
+
+def _cut_off(packet: Packet) -> bool:
+    """Nothing in it contradicts that it is the packet its skb was: ARP or a datagram would."""
+    whole_outer = packet.outer is not None and not packet.truncated
+    return packet.inner is None and packet.arp is None and not whole_outer
 
 
 def way_of(bundle: Bundle, sighting: Sighting) -> Way | None:
     """Request or reply; None: not a packet of this trace (an ICMP error, ARP, another ping)."""
-    inner, inner_id = sighting.packet.inner, sighting.inner_id
+    inner, inner_id = sighting.packet.inner or sighting.joined, sighting.inner_id
     if inner_id is None:
         return None
     source, destination = bundle.request.source.ip, bundle.request.destination.ip
