@@ -94,6 +94,10 @@ def test_rules_are_asked_by_priority_and_fall_through_to_the_next_table() -> Non
         ({"oif": "eth0"}, {}, False),
         ({"mark": 0x4000, "mask": 0x4000}, {"mark": 0xC000}, True),
         ({"mark": 0x4000}, {"mark": 0xC000}, False),
+        ({"mark": 0xFF, "mask": 0x0F}, {"mark": 0x0F}, True),
+        ({"mask": 0x10}, {"mark": 0x10}, False),
+        ({"mask": 0x10}, {"mark": 0x20}, True),
+        ({"mark": 0}, {"mark": 0x20}, True),
         ({"source": "10.1.0.0/16", "inverted": True}, {"src": "10.2.2.3"}, True),
         ({"source": "no network"}, {"src": "10.2.2.3"}, False),
     ],
@@ -108,6 +112,12 @@ def test_a_suppressed_default_route_leaves_it_to_the_next_rule() -> None:
     rules = (rule(10, suppress_prefix_length=0), rule(20, 7))
     assert routed(*routes, rules=rules) == "unicast 3"
     assert routed(*routes, to("10.0.0.0/8", 4), rules=rules) == "unicast 4"
+
+
+def test_a_dead_end_is_not_suppressed() -> None:
+    routes = (Route(destination="0.0.0.0/0", kind="blackhole"), to("0.0.0.0/0", 3, table=7))
+    rules = (rule(10, suppress_prefix_length=0), rule(20, 7))
+    assert routed(*routes, rules=rules).startswith("blackhole")
 
 
 def test_a_selector_that_a_recording_cannot_answer_is_named() -> None:

@@ -105,7 +105,8 @@ class Routes:
         route = table.longest(address) if table is not None else None
         if route is None or route.kind == "throw":
             return None
-        if rule.suppress_prefix_length is not None:
+        # A route that ends in an error is one, whatever is suppressed (fib_rules_lookup).
+        if rule.suppress_prefix_length is not None and route.kind not in UNROUTABLE:
             net = _network(route.destination)
             if net is None or net.prefixlen <= rule.suppress_prefix_length:
                 return None
@@ -119,9 +120,16 @@ def _matches(rule: Rule, dst: Address, src: Address | None, iif: str | None, mar
         and (rule.iif is None or rule.iif == (iif or "lo"))
         # A packet that is being routed has no output device yet, unless a socket is bound to one.
         and rule.oif is None
-        and (rule.mark is None or mark & (rule.mask or 0xFFFFFFFF) == rule.mark)
+        and _marked(rule, mark)
     )
     return hit != rule.inverted
+
+
+def _marked(rule: Rule, mark: int) -> bool:
+    """As fib_rule_match does; without a mask all bits of a mark count, and none of no mark."""
+    wanted = rule.mark or 0
+    mask = rule.mask if rule.mask is not None else 0xFFFFFFFF if wanted else 0
+    return (wanted ^ mark) & mask == 0
 
 
 def _inside(address: Address | None, selector: Net | None) -> bool:
