@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracer.core.course import course, ends, is_pod, watched, why_unsure
-from tracer.core.drops import attempts_dropped, drop_of, own, waited_for
+from tracer.core.drops import Progress, awaited, drops_of, own, waited_for
 from tracer.core.hops import hops_of
 from tracer.core.outcome import Judged, doubted_at_the_edges, judged
 from tracer.core.segments import Coverage, Point, merged
 from tracer.core.sightings import Sighting, is_answer, seq_of, sightings, way_of
 from tracer.model.bundle import Bundle
 from tracer.model.message import Sent
-from tracer.model.packet import Inner, InnerId
+from tracer.model.packet import Inner, InnerId, Ip
 from tracer.model.path import Hop, Outcome, Path, Place, Way
 from tracer.model.request import End, ProbeKind
 
@@ -73,6 +73,7 @@ class _Trip:
     """Those, and the ones whose answer was seen anywhere."""
     places: tuple[Place, ...] = field(init=False)
     ends: tuple[End, End] = field(init=False)
+    _awaited: dict[str, frozenset[Ip]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.places = course(self.bundle, self.way)
@@ -97,10 +98,10 @@ class _Trip:
         inner = _first(seen)
         seq = seq_of(self.bundle, inner, self.way)
         answered = seq in self.answered
-        passes = [one for one in seen if not one.freed]
-        fatal = [] if answered else self._fatal(seen, passes)
-        earlier = attempts_dropped(seen, self.bundle, self.places, self.ends)
-        hops = hops_of(passes, earlier + fatal, (sender.node, receiver.node), parts)
+        progress = Progress(seen, self.places)
+        earlier, drop = drops_of(seen, progress, self.bundle, self.ends)
+        fatal = [] if answered else self._fatal(drop, progress)
+        hops = hops_of(progress.passes, earlier + fatal, (sender.node, receiver.node), parts)
         if not hops:
             return None
         verdict = judged(
@@ -114,13 +115,17 @@ class _Trip:
         )
         return self._as_path(inner_id, seq, inner.ip_length if inner else 0, hops, verdict)
 
-    def _fatal(self, seen: list[Sighting], passes: list[Sighting]) -> list[Sighting]:
+    def _fatal(self, drop: Sighting | None, progress: Progress) -> list[Sighting]:
         """The drop that ended it, after the ARP requests that were freed while it waited."""
-        drop = drop_of(seen, self.bundle, self.places, self.ends)
         cause = drop.observation.drop if drop is not None else None
-        waits = cause is None or cause.reason == "NEIGH_FAILED"
-        arps = waited_for(self.arps, passes, self.bundle, self.places, self.ends[1])
-        return (arps if waits else []) + ([drop] if drop is not None else [])
+        found = [drop] if drop is not None else []
+        last = progress.furthest
+        if not self.arps or last is None or (cause and cause.reason != "NEIGH_FAILED"):
+            return found
+        node = last.observation.node
+        if node not in self._awaited:
+            self._awaited[node] = awaited(self.bundle, node, self.ends[1])
+        return waited_for(self.arps, progress, self._awaited[node]) + found
 
     def _as_path(
         self, inner_id: InnerId, seq: int | None, size: int, hops: tuple[Hop, ...], verdict: Judged

@@ -4,8 +4,11 @@ kfree_skb is called for both. What a pod's own namespace frees has reached the p
 is freed while a copy of it goes on was a copy, or an earlier attempt.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
+from itertools import accumulate
 
 from msgspec.structs import replace as renamed
 
@@ -15,6 +18,7 @@ from tracer.core.sightings import Sighting
 from tracer.core.tables import Tables
 from tracer.model.bundle import Bundle
 from tracer.model.observation import Device, Direction
+from tracer.model.packet import Ip
 from tracer.model.path import Place
 from tracer.model.request import End
 
@@ -72,61 +76,101 @@ def _by_its_veth(one: Sighting, kind: str, bundle: Bundle, sender: End, receiver
     return replace(one, observation=renamed(one.observation, device=Device.POD, ifname=name))
 
 
-def drop_of(
-    seen: Sequence[Sighting], bundle: Bundle, places: Sequence[Place], ends: tuple[End, End]
-) -> Sighting | None:
-    """The record that says where and why the packet ended; None: no kernel dropped it."""
+class Progress:
+    """How far a packet had come on each node, at any moment of that node's clock."""
+
+    def __init__(self, seen: Sequence[Sighting], places: Sequence[Place]) -> None:
+        self.rank = {
+            (place.node, place.device, place.direction): n for n, place in enumerate(places)
+        }
+        self.passes = [one for one in seen if not one.freed]
+        self._times: dict[str, list[int]] = {}
+        self._before: dict[str, list[int]] = {}
+        self._after: dict[str, list[int]] = {}
+        self._spans: dict[Point, tuple[int, int]] = {}
+        for one in sorted(self.passes, key=lambda one: one.observation.time_ns):
+            node, moment = one.observation.node, one.observation.time_ns
+            self._times.setdefault(node, []).append(moment)
+            self._before.setdefault(node, []).append(self.rank.get(point(one), -1))
+            first, _ = self._spans.get(point(one), (moment, moment))
+            self._spans[point(one)] = first, moment
+        for node, ranks in self._before.items():
+            self._after[node] = [*accumulate(reversed(ranks), max)][::-1]
+            self._before[node] = [*accumulate(ranks, max)]
+
+    def reached(self, node: str) -> bool:
+        """It was seen on this node."""
+        return node in self._times
+
+    def overtook(self, drop: Sighting) -> bool:
+        """Later on the same node it got further than it had when this was freed."""
+        node = drop.observation.node
+        index = bisect_right(self._times.get(node, []), drop.observation.time_ns)
+        before = self._before[node][index - 1] if index else -1
+        after = self._after[node][index] if index < len(self._times.get(node, [])) else -1
+        return after > before
+
+    def repeated(self, drop: Sighting) -> bool:
+        """A point of the node saw it both before this was freed and after."""
+        node, moment = drop.observation.node, drop.observation.time_ns
+        return any(
+            where[0] == node and first <= moment < last
+            for where, (first, last) in self._spans.items()
+        )
+
+    @cached_property
+    def furthest(self) -> Sighting | None:
+        """The sighting furthest on the way."""
+        return max(self.passes, key=lambda one: self.rank.get(point(one), -1), default=None)
+
+    def handed_to(self, receiver: End) -> frozenset[int]:
+        """Addresses of the buffers that were handed to the receiving pod."""
+        where = (receiver.node, Device.POD, Direction.OUT)
+        if where not in self._spans:
+            return frozenset()
+        return frozenset(one.observation.skb for one in self.passes if point(one) == where)
+
+
+def drops_of(
+    seen: Sequence[Sighting], progress: Progress, bundle: Bundle, ends: tuple[End, End]
+) -> tuple[list[Sighting], Sighting | None]:
+    """Drops of earlier attempts (a retransmitted SYN), and the record of where it ended, if any."""
+    freed = [one for one in seen if one.freed]
+    if not freed:
+        return [], None
     receiver = ends[1]
-    rank = {(place.node, place.device, place.direction): n for n, place in enumerate(places)}
-    passes = [one for one in seen if not one.freed]
-    furthest = receiver.node if any(_at(one, receiver.node) for one in passes) else None
-    found = None
-    for one in seen:
-        if not one.freed or (furthest is not None and not _at(one, furthest)):
+    handed = progress.handed_to(receiver) if is_pod(receiver) else frozenset()
+    got_there = progress.reached(receiver.node)
+    earlier: list[Sighting] = []
+    last: Sighting | None = None
+    for one in freed:
+        if _was_taken(one, bool(progress.passes), bundle, ends):
             continue
-        if _was_taken(one, passes, bundle, ends) or _overtaken(one, passes, rank):
+        if progress.overtook(one):
+            earlier += [one] if progress.repeated(one) else []
+        elif _is_copy(one, handed, bundle, ends):
             continue
-        if _is_copy(one, passes, bundle, ends):
-            continue
-        found = one
-        if _at(one, receiver.node):
-            furthest = receiver.node
-    return found
+        elif _at(one, receiver.node) or not got_there:
+            got_there = got_there or _at(one, receiver.node)
+            last = one
+    return earlier, last
 
 
-def attempts_dropped(
-    seen: Sequence[Sighting], bundle: Bundle, places: Sequence[Place], ends: tuple[End, End]
-) -> list[Sighting]:
-    """Drops of earlier attempts (a retransmitted SYN): the packet passed the same points again."""
-    rank = {(place.node, place.device, place.direction): n for n, place in enumerate(places)}
-    passes = [one for one in seen if not one.freed]
-    return [
-        one
-        for one in seen
-        if one.freed
-        and not _was_taken(one, passes, bundle, ends)
-        and _overtaken(one, passes, rank)
-        and _tried_again(one, passes)
-    ]
+def awaited(bundle: Bundle, node: str, receiver: End) -> frozenset[Ip]:
+    """The neighbours whose MAC a packet to the receiver may wait for on this node."""
+    state = bundle.nodes.get(node)
+    route = Tables(state).route(receiver.ip).route if state is not None else None
+    gateway = route.gateway if route is not None else None
+    return frozenset({receiver.ip} | ({gateway} if gateway is not None else set()))
 
 
 def waited_for(
-    arps: Sequence[Sighting],
-    passes: Sequence[Sighting],
-    bundle: Bundle,
-    places: Sequence[Place],
-    receiver: End,
+    arps: Sequence[Sighting], progress: Progress, wanted: frozenset[Ip]
 ) -> list[Sighting]:
-    """Freed ARP requests for the neighbour that the packet waits for, where it was last seen."""
-    rank = {(place.node, place.device, place.direction): n for n, place in enumerate(places)}
-    last = max(passes, key=lambda one: rank.get(point(one), -1), default=None)
+    """Freed ARP requests for a neighbour that the packet waits for, where it was last seen."""
+    last, rank = progress.furthest, progress.rank
     if last is None:
         return []
-    wanted = {receiver.ip}
-    state = bundle.nodes.get(last.observation.node)
-    route = Tables(state).route(receiver.ip).route if state is not None else None
-    if route is not None and route.gateway is not None:
-        wanted.add(route.gateway)
     return [
         one
         for one in arps
@@ -159,10 +203,8 @@ def _netns_kind(one: Sighting, bundle: Bundle, sender: End, receiver: End) -> st
     return "other"
 
 
-def _was_taken(
-    one: Sighting, passes: list[Sighting], bundle: Bundle, ends: tuple[End, End]
-) -> bool:
-    """It had come to where it was to go."""
+def _was_taken(one: Sighting, passed: bool, bundle: Bundle, ends: tuple[End, End]) -> bool:
+    """It had come to where it was to go. `passed`: some point saw the packet."""
     sender, receiver = ends
     drop = one.observation.drop
     reason = drop.reason if drop is not None else None
@@ -173,7 +215,7 @@ def _was_taken(
         return reason not in REFUSED
     if kind == "sender":
         # Its own namespace lets go of what has long left it.
-        return bool(passes)
+        return passed
     if is_pod(receiver) or not _at(one, receiver.node) or one.packet.outer is not None:
         return False
     caller = drop.caller or "" if drop is not None else ""
@@ -182,33 +224,11 @@ def _was_taken(
     return reason in TAKEN or (reason.startswith("TCP_") and reason not in REFUSED)
 
 
-def _is_copy(one: Sighting, passes: list[Sighting], bundle: Bundle, ends: tuple[End, End]) -> bool:
-    """The pod has the packet, so what the node frees besides is none."""
-    sender, receiver = ends
-    if not is_pod(receiver) or _netns_kind(one, bundle, sender, receiver) != "node":
+def _is_copy(one: Sighting, handed: frozenset[int], bundle: Bundle, ends: tuple[End, End]) -> bool:
+    """The pod has the packet, so what the node frees besides is none.
+
+    On the veth itself the same buffer is the packet: the pod's device refused it.
+    """
+    if not handed or _netns_kind(one, bundle, *ends) != "node":
         return False
-    handed = [p for p in passes if _handed_over(p, receiver)]
-    # On the veth itself the same buffer is the packet: the pod's device refused it.
-    same = any(p.observation.skb == one.observation.skb for p in handed)
-    return bool(handed) and not (one.observation.device is Device.POD and same)
-
-
-def _handed_over(one: Sighting, receiver: End) -> bool:
-    return point(one) == (receiver.node, Device.POD, Direction.OUT)
-
-
-def _overtaken(drop: Sighting, passes: list[Sighting], rank: dict[Point, int]) -> bool:
-    """Later on the same node it got further than it had when this was freed."""
-    here = [one for one in passes if _at(one, drop.observation.node)]
-    moment = drop.observation.time_ns
-    before = [rank.get(point(one), -1) for one in here if one.observation.time_ns <= moment]
-    after = [rank.get(point(one), -1) for one in here if one.observation.time_ns > moment]
-    return max(after, default=-1) > max(before, default=-1)
-
-
-def _tried_again(drop: Sighting, passes: list[Sighting]) -> bool:
-    """A point saw it both before and after."""
-    moment = drop.observation.time_ns
-    here = [one for one in passes if _at(one, drop.observation.node)]
-    before = {point(one) for one in here if one.observation.time_ns <= moment}
-    return any(point(one) in before for one in here if one.observation.time_ns > moment)
+    return not (one.observation.device is Device.POD and one.observation.skb in handed)
