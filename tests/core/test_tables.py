@@ -198,7 +198,7 @@ def _bare() -> NodeState:
     return state("node-a", links=(), addresses=(), routes=(), pods=())
 
 
-def test_the_bridge_is_the_pods_master_or_holds_the_node_s_subnet_or_is_cni0() -> None:
+def test_the_bridge_holds_the_nodes_subnet_or_is_cni0_or_a_pods_master() -> None:
     assert _name(HEALTHY.bridge()) == "cni0"
     healthy = state("node-a")
     other = Link(
@@ -217,6 +217,10 @@ def test_the_bridge_is_the_pods_master_or_holds_the_node_s_subnet_or_is_cni0() -
     garbage = {"/run/flannel/subnet.env": "FLANNEL_SUBNET=here"}
     assert _name(Tables(state("node-a", pods=(), files=garbage)).bridge()) == "cni0"
     assert Tables(_bare()).bridge() is None
+    nameless = tuple(
+        replace(link, ifname="br7") if link.ifname == "cni0" else link for link in healthy.links
+    )
+    assert _name(Tables(state("node-a", links=nameless)).bridge()) == "br7"
 
 
 def test_neighbours_and_fdb_are_found_by_device() -> None:

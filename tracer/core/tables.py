@@ -62,12 +62,10 @@ class Tables:
         return None
 
     def bridge(self) -> Link | None:
-        """The pods' bridge: a traced pod's master, the holder of FLANNEL_SUBNET, or cni0."""
-        for pod in self.state.pods:
-            veth = self.link(pod.host_ifindex)
-            master = self.link(veth.master) if veth is not None else None
-            if master is not None:
-                return master
+        """The pods' bridge: the holder of FLANNEL_SUBNET, or cni0, or a traced pod's master.
+
+        The pod comes last: its veth may have been taken into another bridge, or into none.
+        """
         for family in (4, 6):
             subnet = self.subnet_env.get(_SUBNET[family])
             if subnet is None:
@@ -76,7 +74,12 @@ class Tables:
                 link = self.link(address.ifindex)
                 if _same_address(address.ip, subnet) and link is not None:
                     return link
-        return self.link_named("cni0")
+        named = self.link_named("cni0")
+        if named is not None:
+            return named
+        veths = (self.link(pod.host_ifindex) for pod in self.state.pods)
+        masters = (self.link(veth.master) for veth in veths if veth is not None)
+        return next((master for master in masters if master is not None), None)
 
     @cached_property
     def subnet_env(self) -> Mapping[str, str]:
