@@ -68,12 +68,23 @@ class _Facts:
 
     @cached_property
     def vtep(self) -> Link | None:
-        """The sender's VTEP."""
-        return self.out.vtep(None, self.family) if self.out is not None else None
+        """The sender's VTEP: that of flannel's VNI, for one of an earlier VNI may be left over."""
+        if self.out is None:
+            return None
+        vni = self.conf.vni if self.conf is not None else None
+        return self.out.vtep(vni, self.family) or self.out.vtep(None, self.family)
 
-    def answer(self, inner: Inner, iif: str | None) -> RouteAnswer | None:
+    @cached_property
+    def iif(self) -> str | None:
+        """Where the sender's node takes the packet in: a pod's by the bridge; None: its own."""
+        bridge = self.out.bridge() if self.out is not None and is_pod(self.source) else None
+        return bridge.ifname if bridge is not None else None
+
+    def answer(self, inner: Inner) -> RouteAnswer | None:
         """The sender's route for the packet."""
-        return self.out.route(inner.dst, src=inner.src, iif=iif) if self.out is not None else None
+        if self.out is None:
+            return None
+        return self.out.route(inner.dst, src=inner.src, iif=self.iif)
 
     @cached_property
     def pod(self) -> PodLink | None:
@@ -134,8 +145,7 @@ def _route(hop: Hop, inner: Inner, facts: _Facts) -> list[Entry]:
     if skip is not None or facts.out is None:
         return [skip] if skip is not None else []
     # Without its bridge hop a pod's packet still comes in by the bridge, if it comes in.
-    bridge = facts.out.bridge() if is_pod(facts.source) else None
-    iif = hop.ifname if hop.device is Device.BRIDGE else bridge.ifname if bridge else None
+    iif = hop.ifname if hop.device is Device.BRIDGE else facts.iif
     answer = facts.out.route(inner.dst, src=inner.src, iif=iif)
     return [compare.route_entry(answer, facts.out, facts.vtep, facts.promised, facts.conf)]
 
@@ -147,7 +157,7 @@ def _unsent(path: Path, inner: Inner, route: Sequence[Entry], facts: _Facts) -> 
     ended_here = path.end is not None and path.end.node == facts.sender
     if not ended_here or any(entry.mark is Mark.BAD for entry in route):
         return
-    answer = facts.answer(inner, None)
+    answer = facts.answer(inner)
     if answer is None or answer.route is None or answer.route.ifindex != facts.vtep.ifindex:
         return
     gateway = answer.route.gateway or inner.dst
@@ -166,7 +176,7 @@ def _leaving(
     elif point == VTEP_OUT:
         yield from _neighbour_and_fdb(hop, inner, facts)
     elif point == UPLINK_OUT and facts.promised is not None and hop.packet is not None:
-        answer = facts.answer(inner, None)
+        answer = facts.answer(inner)
         entry = compare.underlay_entry(hop.packet.outer, answer, facts.promised)
         yield from (entry,) if entry is not None else ()
 
@@ -177,7 +187,7 @@ def _neighbour_and_fdb(hop: Hop, inner: Inner, facts: _Facts) -> Iterator[Entry]
     if skip is not None:
         yield skip
     elif facts.out is not None and vtep is not None:
-        answer = facts.answer(inner, None)
+        answer = facts.answer(inner)
         route = answer.route if answer is not None else None
         gateway = (route.gateway if route is not None else None) or inner.dst
         yield compare.neighbour_entry(facts.out, vtep, gateway, facts.promised)
@@ -216,6 +226,18 @@ def _arriving(
         yield from _to_pod(path, hop, inner, facts)
 
 
+def _came_in(path: Path, node: str) -> str | None:
+    """The device by which the receiver took the packet out of the overlay; None: not seen."""
+    return next(
+        (
+            hop.ifname
+            for hop in path.hops
+            if hop.node == node and (hop.device, hop.direction) == VTEP_IN
+        ),
+        None,
+    )
+
+
 def _unread(tables: Tables, table: str) -> bool:
     return compare.skipped(table, tables) is not None
 
@@ -233,7 +255,7 @@ def _to_pod(path: Path, hop: Hop, inner: Inner, facts: _Facts) -> Iterator[Entry
     bridge = tables.link_named(hop.ifname) if out else tables.bridge()
     if bridge is None:
         return
-    yield compare.delivery_route(tables, inner, bridge, None if out else hop.ifname)
+    yield compare.delivery_route(tables, inner, bridge, _came_in(path, facts.receiver))
     failed = path.drop is not None and path.drop.reason == "NEIGH_FAILED"
     if (out or failed) and not _unread(tables, "neighbour"):
         neighbour = compare.pod_neighbour(tables, inner, bridge, facts.pod, failed=failed)

@@ -126,7 +126,7 @@ def vtep_entry(ifname: str, tables: Tables, inner: Inner) -> Entry | None:
 
 def unfit_vtep(tables: Tables, outer: Outer, family: int) -> Entry | None:
     """Why the receiver's VTEP cannot take the packet that its uplink got; None: it can."""
-    vtep = tables.vtep(None, family)
+    vtep = tables.vtep(outer.vni, family) or tables.vtep(None, family)
     node = tables.state.node
     if vtep is None or vtep.vxlan is None:
         return Entry(table="vtep", text=f"{node} has no VTEP of flannel", mark=Mark.BAD)
