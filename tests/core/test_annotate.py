@@ -30,7 +30,6 @@ from tests.changes import (
 )
 from tests.packets import (
     BRIDGE_IN,
-    BRIDGE_OUT,
     POD_IN,
     UPLINK_IN,
     UPLINK_OUT,
@@ -419,4 +418,3 @@ def test_hops_without_a_readable_packet_are_left_alone() -> None:
     blind = replace(path, hops=tuple(replace(hop, packet=None, entries=()) for hop in path.hops))
     record = bundle()
     assert annotate(blind, record, {}) == blind
-    assert BRIDGE_OUT == 6

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests import packets as p
@@ -10,7 +12,6 @@ from tests.builders import POD, agent, bundle, cluster, pod_end, request, state
 from tests.packets import (
     BRIDGE_IN,
     BRIDGE_OUT,
-    POD_IN,
     SYN,
     TCP,
     UDP,
@@ -27,14 +28,16 @@ from tests.packets import (
     tcp,
     udp,
 )
+from tracer.core.annotate import annotated
 from tracer.core.correlate import correlate
 from tracer.core.sightings import icmp_errors
+from tracer.core.tables import Tables
 from tracer.model.bundle import AgentEnd, Bundle
 from tracer.model.cluster import NetConf
 from tracer.model.message import Sent
 from tracer.model.observation import AttachedPoint, Device, Direction, Observation
 from tracer.model.path import Outcome, Path, Way
-from tracer.model.request import EndKind, ProbeKind, ProbePlan
+from tracer.model.request import EndKind, ProbeKind, ProbePlan, Request
 from tracer.model.state import Route
 
 A, B = POD["node-a"], POD["node-b"]
@@ -383,6 +386,21 @@ def test_arp_for_another_or_for_what_is_long_past_is_noise() -> None:
     assert path.outcome is Outcome.LOST
 
 
+def test_the_packets_own_end_stands_behind_an_arp_request_that_came_after_it() -> None:
+    failed = freed("node-a", Device.VTEP, "NEIGH_FAILED", ping(), at=3_000_000)
+    late = who_has("10.244.2.0", "node-a", Device.VTEP, "NO_TX_TARGET", 4_000_000)
+    path = only(correlate(recorded(*journey(ping(), last=BRIDGE_IN), failed, late)))
+    assert path.drop is not None
+    assert path.drop.reason == "NEIGH_FAILED"
+
+
+def test_what_was_seen_on_the_receiver_waits_for_nobody_on_the_sender() -> None:
+    asked = who_has("10.244.2.0", "node-a", Device.VTEP, "NO_TX_TARGET", 20)
+    astray = seen("node-b", Device.POD, Direction.IN, ping(), at=99)
+    path = only(correlate(recorded(*journey(ping(), last=BRIDGE_IN), asked, astray)))
+    assert path.outcome is Outcome.LOST
+
+
 def test_a_loop_is_one_hop_with_its_count() -> None:
     passes = [
         one
@@ -689,4 +707,57 @@ def test_at_the_edges_of_a_recording_of_live_traffic_loss_is_not_certain() -> No
 def test_nothing_recorded_gives_no_path() -> None:
     assert correlate(recorded()) == ()
     assert correlate(bundle(nodes={}, agents={}, request=replace(request(), plan=ICMP_PLAN))) == ()
-    assert POD_IN == 0
+
+
+FRAMES = (
+    ping(1),
+    pong(1),
+    SYN_SENT,
+    ipv4(A, B, TCP, tcp(40001, 80, 101, p.ACK, b"data")),
+    ipv4(A, B, TCP, tcp(40001, 80, 103, p.ACK, b"tada")),
+    ipv4("10.244.1.1", A, p.ICMP, p.icmp_error(3, 1, ping())),
+    b"\x45",
+)
+
+
+@st.composite
+def any_observation(draw: st.DrawFn) -> Observation:
+    """Anything that an agent could say, sensible or not."""
+    node = draw(st.sampled_from(["node-a", "node-b", "node-c"]))
+    device = draw(st.sampled_from([d for d in Device if d is not Device.UNKNOWN]))
+    frame = draw(st.sampled_from(FRAMES))
+    more: dict[str, Any] = {"skb": draw(st.integers(1, 3)), "at": draw(st.integers(0, 50))}
+    direction = draw(st.sampled_from([Direction.IN, Direction.OUT, Direction.FREED]))
+    if direction is not Direction.FREED:
+        return seen(node, device, direction, frame, **more)
+    reason = draw(st.sampled_from([None, "NEIGH_FAILED", "NO_SOCKET", "NETFILTER_DROP"]))
+    netns = draw(st.sampled_from([4026532001, 4026532102, 5]))
+    if draw(st.booleans()):
+        frame, more["ethertype"] = p.arp("10.244.2.0", "10.244.1.0"), p.ARP
+    return freed(node, device, reason, frame, netns=netns, **more)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(any_observation(), max_size=12),
+    st.sampled_from([request(), PASSIVE, TCP_TRACE, NODES]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_whatever_was_recorded_gives_honest_paths(
+    observations: list[Observation], asked: Request, whole: bool, answered: bool
+) -> None:
+    record = recorded(
+        *observations,
+        request=asked,
+        agents={"node-a": agent("node-a"), "node-b": agent("node-b")} if whole else {},
+        sent=(sent(1, "echo reply" if answered else None, src_port=40001),),
+    )
+    tables = {name: Tables(one) for name, one in record.nodes.items()}
+    for path in annotated(correlate(record), record, tables):
+        assert (path.outcome is Outcome.DROPPED) == (path.drop is not None)
+        assert (path.outcome is Outcome.UNKNOWN) <= (path.doubt is not None)
+        assert whole or not path.not_reached
+        assert whole or path.outcome is not Outcome.LOST
+        if path.outcome is Outcome.DELIVERED:
+            assert path.not_reached == ()

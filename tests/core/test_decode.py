@@ -156,6 +156,45 @@ def test_nonsense_is_named(header: bytes, why: str) -> None:
     assert decoded(ethernet(header)).undecodable == why
 
 
+@pytest.mark.parametrize(
+    ("protocol", "start"),
+    [
+        (UDP, udp(5, 6, b"")[:7]),
+        (TCP, p.tcp(5, 6, 7, 2)[:7]),
+        (TCP, p.tcp(5, 6, 7, 2)[:13]),
+        (p.ICMP, p.echo(1, 2)[:7]),
+        (p.ICMPV6, p.echo(1, 2, v6=True)[:7]),
+    ],
+)
+def test_a_transport_header_that_is_cut_off_leaves_the_ip_packet_readable(
+    protocol: int, start: bytes
+) -> None:
+    packet = decoded(ethernet(ipv4(A, B, protocol, start, length=200)))
+    assert packet.truncated
+    assert packet.inner is not None
+    assert packet.inner.dst == B
+    assert packet.inner.payload_length is None
+
+
+def test_a_transport_header_that_makes_no_sense_is_read_as_far_as_it_does() -> None:
+    segment = bytearray(p.tcp(5, 6, 7, 2))
+    segment[12] = 0x10
+    inner = decoded(ethernet(ipv4(A, B, TCP, bytes(segment)))).inner
+    assert inner is not None
+    assert (inner.tcp_seq, inner.payload_length) == (7, None)
+    solicitation = ipv6("fd00::1", "ff02::1", p.ICMPV6, bytes([135, 0]) + bytes(22))
+    inner = decoded(ethernet(solicitation, IPV6)).inner
+    assert inner is not None
+    assert (inner.icmp_type, inner.icmp_id) == (135, None)
+
+
+def test_extension_headers_that_are_cut_off_leave_the_addresses() -> None:
+    packet = decoded(ethernet(ipv6("fd00::1", "fd00::2", 0, b"\x3c\x00", length=100), IPV6))
+    assert packet.truncated
+    assert packet.inner is not None
+    assert packet.inner.src == "fd00::1"
+
+
 def test_another_ethertype_is_named() -> None:
     assert decoded(ethernet(b"lldp", 0x88CC)).undecodable == "ethertype 0x88cc"
 

@@ -123,6 +123,8 @@ class _Trip:
         if not self.arps or last is None or (cause and cause.reason != "NEIGH_FAILED"):
             return found
         node = last.observation.node
+        if node != self.ends[1].node and progress.reached(self.ends[1].node):
+            return found
         if node not in self._awaited:
             self._awaited[node] = awaited(self.bundle, node, self.ends[1])
         return waited_for(self.arps, progress, self._awaited[node]) + found
@@ -130,7 +132,8 @@ class _Trip:
     def _as_path(
         self, inner_id: InnerId, seq: int | None, size: int, hops: tuple[Hop, ...], verdict: Judged
     ) -> Path:
-        last = hops[-1]
+        dropped = verdict.outcome is Outcome.DROPPED
+        last = [hop for hop in hops if hop.drop is not None or not dropped][-1]
         end = Place(
             node=last.node, device=last.device, direction=last.direction, ifname=last.ifname
         )
@@ -144,7 +147,7 @@ class _Trip:
             hops=hops,
             outcome=verdict.outcome,
             end=self.places[-1] if delivered and self.places else end,
-            drop=last.drop if verdict.outcome is Outcome.DROPPED else None,
+            drop=last.drop if dropped else None,
             not_reached=tuple(place for place in missed if watched(self.bundle, place)),
             doubt=verdict.doubt,
         )
@@ -181,11 +184,6 @@ class _Trip:
             not_reached=tuple(place for place in missed if watched(self.bundle, place)),
             doubt=doubt,
         )
-
-
-def _is_at(one: Sighting, place: Place) -> bool:
-    at = one.observation
-    return (at.node, at.device, at.direction) == (place.node, place.device, place.direction)
 
 
 def _unseen_requests(trip: _Trip, seen: list[Path]) -> list[Path]:

@@ -55,7 +55,12 @@ def _on_node(here: list[Sighting], parts: Mapping[Point, Coverage]) -> Iterable[
             passed[key] = hop
         elif point(one) not in parts:
             passed[key] = _again(passed[key])
-    return (*passed.values(), *freed.values())
+    # The packet's own end comes last, whatever was asked by ARP after it.
+    return (*passed.values(), *sorted(freed.values(), key=_is_own))
+
+
+def _is_own(hop: Hop) -> bool:
+    return hop.packet is None or hop.packet.arp is None
 
 
 def _hop(sighting: Sighting, began: int, coverage: Coverage | None) -> Hop:
