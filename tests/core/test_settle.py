@@ -112,3 +112,15 @@ def test_a_lost_reply_is_lost_on_the_underlay_too() -> None:
 def test_an_answered_probe_is_not_lost_on_the_underlay() -> None:
     answered = so_far(*journey(ping(), last=UPLINK_OUT), probes=(sent(reply="echo reply"),))
     assert lost_on_underlay(answered) == ()
+
+
+def test_a_reply_that_is_due_outweighs_a_request_on_the_underlay() -> None:
+    arrived = journey(ping(1))
+    vanished = journey(ping(2), last=UPLINK_OUT, at=900, skb=0x2000)
+    assert waiting(so_far(*arrived, *vanished, probes=(sent(1), sent(2)))) is Waiting.NEIGHBOUR
+
+
+def test_where_the_other_uplink_is_not_watched_nothing_is_called_lost_between_them() -> None:
+    recording = so_far(*journey(ping(), last=UPLINK_OUT))
+    alone = replace(recording, agents={"node-a": recording.agents["node-a"]})
+    assert lost_on_underlay(alone) == ()
