@@ -23,12 +23,16 @@ def check(target: Target, query: Mapping[str, str]) -> None:
 
 
 async def events(
-    store: Store, target: Target, query: Mapping[str, str], as_table: Object | None
+    store: Store,
+    target: Target,
+    query: Mapping[str, str],
+    as_table: Object | None,
+    longest_s: float = LONGEST_S,
 ) -> AsyncIterator[bytes]:
     """The body of a watch. Ends at timeoutSeconds; the caller closes it earlier."""
     test = target.selects(query)
     since = number(query, "resourceVersion")
-    deadline = asyncio.get_running_loop().time() + (number(query, "timeoutSeconds") or LONGEST_S)
+    deadline = asyncio.get_running_loop().time() + (number(query, "timeoutSeconds") or longest_s)
     shown = _Shown(target, as_table)
     queue = store.follow()
     try:
