@@ -85,7 +85,11 @@ def _by_vtep(bundle: Bundle, sender: End, receiver: End) -> bool:
         for lease in leases(bundle.cluster)
         if (lease.node, lease.family) == (receiver.node, family)
     ]
-    route = Tables(state).route(receiver.ip).route
+    tables = Tables(state)
+    # Policy rules may ask who sends, and by which device the node takes it in.
+    bridge = tables.bridge() if is_pod(sender) else None
+    iif = bridge.ifname if bridge is not None else None
+    route = tables.route(receiver.ip, src=sender.ip, iif=iif).route
     return route is None or route.gateway is None or route.gateway not in addresses
 
 
