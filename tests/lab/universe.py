@@ -15,7 +15,10 @@ class Universe:
         """`shared`: mounts propagate, as systemd has it on most machines."""
         # Another lab of this machine would be there still, hidden, and would go at any moment.
         clear = "grep -o ' /run/[^ ]* ' /proc/self/mountinfo | tac | xargs -r umount -l; true"
-        script = f"{clear}; mount -t tmpfs tmpfs /run && echo ready && exec cat >/dev/null"
+        # However these tests end, even killed: the anchor's stdin then ends, and the lab with it.
+        end = f"exec {sys.executable} -m tracer lab down >/dev/null 2>&1"
+        wait = f"echo ready; while read line; do :; done; {end}"
+        script = f"{clear}; mount -t tmpfs tmpfs /run && {{ {wait}; }}"
         if shared:
             script = f"mount --make-rshared / && {script}"
         self._anchor = subprocess.Popen(
@@ -23,6 +26,7 @@ class Universe:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         assert self._anchor.stdout is not None
         assert self._anchor.stdout.readline() == "ready\n"
@@ -88,7 +92,6 @@ class Universe:
 
     def close(self) -> None:
         """Take down the lab that may be there, and end."""
-        self.flantrace("lab", "down")
         assert self._anchor.stdin is not None
         self._anchor.stdin.close()
-        self._anchor.wait(10)
+        self._anchor.wait(30)
