@@ -35,7 +35,7 @@ HOMES = {
 }
 
 PURE = {
-    "bisect", "collections", "dataclasses", "enum", "functools", "hashlib", "ipaddress",
+    "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "ipaddress",
     "itertools", "json", "math", "operator", "re", "shlex", "string", "struct", "textwrap",
     "types", "typing", "msgspec", "tracer", "__future__",
 }  # fmt: skip

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from msgspec import structs
@@ -54,7 +55,8 @@ class _Reading:
     ) -> NodeState:
         """The state, in the order in which the parts get old: counters and neighbours first."""
         netlink, part, kernel = self._netlink, self._part, os.uname()
-        captured = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        # Fine enough to date what the monotonic clock counts from here.
+        captured = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
         moment = time.monotonic_ns()
         links = part("links", lambda: device_links.links(netlink))
         return NodeState(

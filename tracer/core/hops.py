@@ -73,6 +73,7 @@ def _hop(sighting: Sighting, began: int, coverage: Coverage | None) -> Hop:
         ifname=one.ifname,
         # An ARP request is asked for the first of many packets that wait: no moment of this one's.
         since_us=(one.time_ns - began) // 1000 if sighting.packet.arp is None else None,
+        time_ns=one.time_ns,
         length=one.length,
         gso_size=one.gso_size,
         packet=sighting.packet,

@@ -117,10 +117,26 @@ class Overlay(Record, frozen=True, kw_only=True):
     destination_underlay: Ip | None
 
 
+class Moment(Record, frozen=True, kw_only=True):
+    """Something that happened, by one clock. Two nodes' clocks are never compared."""
+
+    clock: str
+    """Whose clock: a node's name, or `Kubernetes API`."""
+    at: str
+    """UTC, ISO 8601."""
+    until: str | None = None
+    """The last of several; None: it was one, or all at once."""
+    text: str
+
+
 class Diagnosis(Record, frozen=True, kw_only=True):
     """Everything concluded from one bundle. Pure: the same bundle gives the same diagnosis."""
 
     schema: str
+    recorded_at: str
+    """UTC, ISO 8601, by the operator's clock."""
+    recorded_by: str
+    """The version of flantrace that recorded it."""
     request: Request
     overlay: Overlay
     verdict: Verdict
@@ -131,3 +147,5 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...]
     """Things to know: tests that flantrace made itself, agents that were silent, loss."""
+    timeline: tuple[Moment, ...]
+    """By clock, and by time within one clock."""

@@ -56,6 +56,8 @@ class Hop(Record, frozen=True, kw_only=True):
     ifname: str
     since_us: int | None = None
     """Microseconds since it was first seen on this node; two nodes' clocks are never compared."""
+    time_ns: int | None = None
+    """The same moment by the node's CLOCK_MONOTONIC, as its observation has it."""
     length: int | None = None
     gso_size: int = 0
     packet: Packet | None = None
