@@ -12,7 +12,7 @@ SOURCES = sorted((ROOT / "tracer").rglob("*.py"))
 LAYERS = (
     {"errors", "model"},
     {"core"},
-    {"bundle", "collect", "render"},
+    {"bundle", "capture", "collect", "render"},
     {"session", "ends", "record", "agent"},
     {"lab"},
     {"cli"},
@@ -29,6 +29,9 @@ HOMES = {
     "urllib3": {"collect/kube.py"},
     "click": {"cli/"},
     "tabulate": {"render/", "lab/", "cli/"},
+    "dpkt": {"capture/"},
+    "jinja2": {"render/html.py"},
+    "pcapng": {"capture/"},
     "pyroute2": {"collect/clsact.py", "lab/"},
     "starlette": {"lab/apiserver/"},
     "uvicorn": {"lab/apiserver/"},
