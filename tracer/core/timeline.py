@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from tracer.core.case import Case
+from tracer.core.words import NOUN
 from tracer.model.diagnosis import Moment
 from tracer.model.path import Hop, Outcome, Path, Way
 from tracer.model.state import NodeState
 
 API = "Kubernetes API"
-NOUN = {Way.REQUEST: "request", Way.REPLY: "reply"}
 
 
 def timeline(case: Case) -> tuple[Moment, ...]:
@@ -55,13 +55,9 @@ def _on_node(paths: tuple[Path, ...], state: NodeState) -> Iterator[Moment]:
         last = _later(read, max(found) - state.monotonic_ns)
         if first is None:
             continue
-        many = f"{len(found)} {NOUN[way] if len(found) == 1 else _plural(way)}"
+        many = f"{len(found)} {NOUN[way][len(found) > 1]}"
         until = last if last != first else None
         yield Moment(clock=state.node, at=first, until=until, text=f"{many} {text}")
-
-
-def _plural(way: Way) -> str:
-    return "requests" if way is Way.REQUEST else "replies"
 
 
 def _events(path: Path, node: str) -> Iterator[tuple[str, Hop]]:

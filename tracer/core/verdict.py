@@ -2,7 +2,7 @@
 
 from tracer.core.case import Case, WayView
 from tracer.core.end import WayEnd
-from tracer.core.words import end_word
+from tracer.core.words import NOUN, end_word
 from tracer.model.bundle import AgentEnd
 from tracer.model.diagnosis import Finding, Severity, Tally, Verdict
 from tracer.model.path import Mark, Outcome, Path, Way
@@ -10,8 +10,6 @@ from tracer.model.request import ProbeKind
 
 DELIVERED, FAULT, UNKNOWN = 0, 1, 3
 """Exit codes (docs/reference/exit-codes.md)."""
-
-NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
 
 
 def decide(case: Case, findings: tuple[Finding, ...], tallies: tuple[Tally, ...]) -> Verdict:

@@ -1,6 +1,10 @@
 """Words that the core's sentences share."""
 
+from tracer.model.path import Way
 from tracer.model.request import End, EndKind, ProbeKind, ProbePlan, Request
+
+NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
+"""What the packets of a way are called: one, and several."""
 
 USUAL = 5
 """Probes that a trace sends unless it is told otherwise."""

@@ -1,9 +1,8 @@
 """Paths: hop by hop, equal ones folded, with the entry that decided each hop."""
 
-from typing import NamedTuple
-
 from tracer.model.diagnosis import Diagnosis, Tally
 from tracer.model.path import Entry, Hop, Mark, Outcome, Path, Place, Way
+from tracer.render.folds import Fold, folds, title
 from tracer.render.packets import describe
 from tracer.render.style import MARGIN, WIDTH, Style, at_margin, wrapped
 
@@ -11,23 +10,15 @@ ENTRY = 14
 """Where the entries of a hop begin."""
 
 TABLE = 11
-NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
-
-
-class Fold(NamedTuple):
-    """Packets that took one path, and the first of them."""
-
-    sample: Path
-    paths: tuple[Path, ...]
 
 
 def sections(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[list[str]]:
     """Requests, then replies: those of the way that failed, or all, or a line for the mirror."""
     found: list[list[str]] = []
-    requests = _folds(diagnosis, Way.REQUEST)
+    requests = folds(diagnosis, Way.REQUEST)
     for fold in requests:
         found.append(_section(fold, requests, diagnosis, style))
-    replies = _folds(diagnosis, Way.REPLY)
+    replies = folds(diagnosis, Way.REPLY)
     if not replies:
         return found
     calm = all(path.outcome is Outcome.DELIVERED for fold in replies for path in fold.paths)
@@ -41,22 +32,6 @@ def sections(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[list[str
 
 def _entries(path: Path) -> tuple[Entry, ...]:
     return tuple(entry for hop in path.hops for entry in hop.entries)
-
-
-def _folds(diagnosis: Diagnosis, way: Way) -> list[Fold]:
-    groups: dict[object, list[Path]] = {}
-    for path in diagnosis.paths:
-        if path.way is way:
-            groups.setdefault(_shape(path), []).append(path)
-    return [Fold(paths[0], tuple(paths)) for paths in groups.values()]
-
-
-def _shape(path: Path) -> object:
-    """All that makes one path different from another to a reader: not its time, size or number."""
-    hops = tuple(
-        (h.node, h.device, h.direction, h.ifname, h.entries, h.drop, h.times > 1) for h in path.hops
-    )
-    return hops, path.outcome, path.end, path.not_reached, path.doubt
 
 
 def _mirrors(replies: list[Fold], requests: list[Fold]) -> bool:
@@ -85,11 +60,11 @@ def _tallied(tally: Tally) -> str:
     return f"{tally.delivered} of {tally.sent}"
 
 
-def _section(fold: Fold, folds: list[Fold], diagnosis: Diagnosis, style: Style) -> list[str]:
+def _section(fold: Fold, among: list[Fold], diagnosis: Diagnosis, style: Style) -> list[str]:
     """One path: its title, its hops, and what it did not reach."""
     sample = fold.sample
     widths = _widths(sample)
-    lines = [_title(fold, folds, diagnosis)]
+    lines = [title(fold, among, diagnosis)]
     before: Hop | None = None
     for number, hop in enumerate(sample.hops, start=1):
         if before is not None and before.node != hop.node:
@@ -118,27 +93,6 @@ def _places(places: tuple[Place, ...]) -> str:
 def _hanging(head: str, text: str) -> list[str]:
     lines = wrapped(text, 4 + len(head))
     return [f"    {head}{lines[0][4 + len(head) :]}", *lines[1:]]
-
-
-def _title(fold: Fold, folds: list[Fold], diagnosis: Diagnosis) -> str:
-    """`request 1 of 5 (all 5 took this path)`; the probe of full MTU is named apart."""
-    way = fold.sample.way
-    noun = NOUN[way][0]
-    full = {t.size for t in diagnosis.tallies if t.way is way and t.size is not None}
-    plan = diagnosis.request.plan
-    count = plan.count if plan is not None else None
-    large = [p for p in fold.paths if full and count is not None and p.seq and p.seq > count]
-    small = [path for path in fold.paths if path not in large]
-    if not small:
-        return f"{noun} of {large[0].size} B"
-    total = sum(t.sent for t in diagnosis.tallies if t.way is way and t.size is None) or len(small)
-    number = small[0].seq if small[0].seq is not None else 1
-    who = f"all {total}" if len(small) == total else f"{len(small)} of {total}"
-    also = f" and the one of {large[0].size} B" if large else ""
-    if total == 1 and not also:
-        return f"{noun} 1 of 1"
-    took = "took this path" if len(folds) == 1 or len(small) > 1 or also else "took this one"
-    return f"{noun} {number} of {total} ({who}{also} {took})"
 
 
 def _widths(path: Path) -> tuple[int, int]:
