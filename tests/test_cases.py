@@ -14,6 +14,9 @@ FORMATS = {
     "full.txt": ("--depth", "full"),
     "verdict.txt": ("--depth", "verdict"),
     "diagnosis.json": ("--json",),
+    "report.md": ("--format", "markdown"),
+    "path.mmd": ("--format", "mermaid"),
+    "summary.md": ("--format", "summary"),
 }
 
 

@@ -6,20 +6,18 @@ flantrace-TIME/nodes/NODE.json      one node's state
 flantrace-TIME/observations.jsonl   one observation a line, in order of arrival
 """
 
-import contextlib
 import gzip
 import io
-import os
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tracer.bundle import codec
 from tracer.bundle.migrate import lifted
 from tracer.bundle.unpack import DEFAULT_LIMIT, texts
-from tracer.errors import BadBundle, UsageError
+from tracer.bundle.whole import write_whole
+from tracer.errors import BadBundle
 from tracer.model.bundle import AgentReport, Bundle, Trouble
 from tracer.model.cluster import ClusterState
 from tracer.model.message import Datagram, Sent
@@ -46,45 +44,20 @@ _HEAD_FIELDS = _Head.__struct_fields__
 
 
 def write(bundle: Bundle, path: Path) -> None:
-    """Write the bundle whole or not at all, also when interrupted. UsageError if it cannot be."""
-    try:
-        directory = path.parent if str(path.parent) else Path()
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=directory)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(packed(bundle))
-                file.flush()
-                os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(scratch).chmod(0o666 & ~umask)
-            Path(scratch).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(scratch).unlink()
-            raise
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the bundle: {error.strerror or error}",
-            where=str(path),
-            hint="pass --save a file in a folder that exists and that you may write to",
-        ) from None
+    """Write the bundle whole or not at all. UsageError if it cannot be."""
+    write_whole(path, packed(bundle), what="the bundle", option="--save")
 
 
-def check_target(path: Path) -> None:
-    """UsageError before anything is recorded, if a bundle could not be written there."""
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(
-            f"cannot write the bundle to {path}",
-            where="--save",
-            hint="pass --save a file in a folder that exists and that you may write to",
-        )
+def top_of(bundle: Bundle) -> str:
+    """The archive's folder, `flantrace-20261123T031207Z`: a bundle's name where none was given."""
+    moment = datetime.fromisoformat(bundle.created_at).astimezone(UTC)
+    return f"flantrace-{moment:%Y%m%dT%H%M%SZ}"
 
 
 def packed(bundle: Bundle) -> bytes:
     """The archive's bytes. The same bundle gives the same bytes: no clock, no user, no host."""
     moment = int(datetime.fromisoformat(bundle.created_at).timestamp())
-    top = "flantrace-" + bundle.created_at.replace("-", "").replace(":", "").split(".")[0]
+    top = top_of(bundle)
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=moment, compresslevel=6) as stream,

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from tracer.model.bundle import Bundle
+from tracer.errors import UsageError
 from tracer.model.record import Record
+from tracer.render.formats import BINARY, Format, Look
+
+if TYPE_CHECKING:
+    from tracer.model.bundle import Bundle
+    from tracer.model.diagnosis import Diagnosis
 
 
 class Answer(Record, frozen=True, kw_only=True):
-    """How the answer is to be printed."""
+    """How the answer is to be given."""
 
-    as_json: bool
-    depth: str
-    color: str
+    form: Format = Format.TEXT
+    depth: str = "path"
+    color: str = "auto"
+    diagram: Look = Look.MERMAID
+
+
+def answer_of(words: dict[str, object]) -> Answer:
+    """What the shared options mean. UsageError for two forms at once."""
+    form = Format(str(words["form"])) if words["form"] is not None else None
+    if words["as_json"]:
+        if form not in (None, Format.JSON):
+            raise UsageError(
+                f"--json and --format {form} are two forms",
+                where="the command line",
+                hint="pass one of them",
+            )
+        form = Format.JSON
+    return Answer(
+        form=form or Format.TEXT,
+        depth=str(words["depth"]),
+        color=str(words["color"]),
+        diagram=Look(str(words["diagram"])),
+    )
 
 
 def print_answer(bundle: Bundle, answer: Answer) -> int:
@@ -24,17 +50,34 @@ def print_answer(bundle: Bundle, answer: Answer) -> int:
     from tracer.core.diagnose import diagnose
 
     diagnosis = diagnose(bundle)
-    if answer.as_json:
-        from tracer.render.json_document import json_document
-
-        click.echo(json_document(diagnosis), nl=False)
-    else:
-        from tracer.render.text import text
-
-        click.echo(
-            text(diagnosis, answer.depth, color=_colored(answer.color)), nl=False, color=True
-        )
+    show(bundle, diagnosis, answer)
     return diagnosis.verdict.exit_code
+
+
+def show(bundle: Bundle, diagnosis: Diagnosis, answer: Answer) -> None:
+    """The answer on stdout. UsageError for bytes that a terminal cannot show."""
+    if answer.form in BINARY and sys.stdout.isatty():
+        raise UsageError(
+            f"{answer.form} is not for a terminal",
+            where="stdout",
+            hint="flantrace report FILE --format FORMAT -o OUT writes a file",
+        )
+    content = as_bytes(bundle, diagnosis, answer)
+    click.echo(content if answer.form in BINARY else content.decode(), nl=False, color=True)
+
+
+def as_bytes(bundle: Bundle, diagnosis: Diagnosis, answer: Answer) -> bytes:
+    """The answer in the form that was asked for."""
+    from tracer.render.formats import rendered
+
+    return rendered(
+        bundle,
+        diagnosis,
+        answer.form,
+        depth=answer.depth,
+        color=_colored(answer.color),
+        diagram=answer.diagram,
+    )
 
 
 def _colored(wish: str) -> bool:

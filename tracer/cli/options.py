@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
+from tracer.bundle.unpack import DEFAULT_LIMIT
 from tracer.collect.transport import own_command
 from tracer.errors import UsageError
+from tracer.render.formats import Format, Look
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -27,7 +29,13 @@ def _stacked(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 
 output = _stacked(
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice([form.value for form in Format]),
+        help="The form of the answer.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Short for --format json."),
     click.option(
         "--depth",
         type=click.Choice(DEPTHS),
@@ -41,6 +49,13 @@ output = _stacked(
         default="auto",
         show_default=True,
         help="auto: on a terminal, unless NO_COLOR is set.",
+    ),
+    click.option(
+        "--diagram",
+        type=click.Choice([look.value for look in Look]),
+        default=Look.MERMAID.value,
+        show_default=True,
+        help="The path in Markdown; ascii for what draws no Mermaid, such as Jira.",
     ),
 )
 
@@ -72,12 +87,32 @@ reach = _stacked(
     ),
 )
 
-save = click.option(
-    "--save",
-    "save_to",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep everything recorded in one file, for `flantrace replay`.",
+delivery = _stacked(
+    click.option(
+        "--save",
+        "save_to",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Keep everything recorded in one file. Without it a recording that shows no healthy "
+        "path is kept in this folder.",
+    ),
+    click.option("--no-save", is_flag=True, help="Keep nothing, whatever is found."),
+    click.option(
+        "--report",
+        "reports",
+        metavar="FORMAT=FILE",
+        multiple=True,
+        help="Write the answer to a file, too; any of --format's forms. May be repeated.",
+    ),
+)
+
+unpacked = click.option(
+    "--max-unpacked",
+    metavar="BYTES",
+    type=click.IntRange(min=1),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="Refuse a bundle that unpacks to more.",
 )
 
 

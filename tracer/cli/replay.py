@@ -4,24 +4,16 @@ from pathlib import Path
 
 import click
 
-from tracer.bundle.unpack import DEFAULT_LIMIT
 from tracer.cli import options
-from tracer.cli.answer import Answer, print_answer
+from tracer.cli.answer import answer_of, print_answer
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.output
-@click.option(
-    "--max-unpacked",
-    metavar="BYTES",
-    type=click.IntRange(min=1),
-    default=DEFAULT_LIMIT,
-    show_default=True,
-    help="Refuse a bundle that unpacks to more.",
-)
-def replay(file: Path, as_json: bool, depth: str, color: str, max_unpacked: int) -> int:
+@options.unpacked
+def replay(file: Path, max_unpacked: int, **words: object) -> int:
     """Diagnose a recorded bundle again: the same output as the live trace, byte for byte."""
     from tracer.bundle.archive import read
 
-    return print_answer(read(file, max_unpacked), Answer(as_json=as_json, depth=depth, color=color))
+    return print_answer(read(file, max_unpacked), answer_of(words))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tracer.cli import options
-from tracer.cli.answer import Answer, print_answer
+from tracer.cli.answer import answer_of
+from tracer.cli.delivery import deliver, delivery_of
+from tracer.cli.interrupts import interruptible
 from tracer.cli.progress import Progress
 from tracer.errors import UsageError
 from tracer.model.request import ProbeKind, ProbePlan
+
+if TYPE_CHECKING:
+    from tracer.record import Order
 
 MOST_PROBES = 1000
 """A trace explains packets; a flood of them explains nothing more."""
@@ -21,7 +26,7 @@ MOST_PROBES = 1000
 @click.argument("destination", metavar="POD_B")
 @options.reach
 @options.output
-@options.save
+@options.delivery
 @click.option(
     "--probe",
     "kind",
@@ -57,15 +62,33 @@ def trace(source: str, destination: str, **words: object) -> int:
 
 
 def _trace(source: str, destination: str, words: dict[str, object]) -> int:
-    from tracer.bundle.archive import check_target, write
-    from tracer.record import Order, Recorder
+    from tracer.record import Recorder
+
+    order = _order(source, destination, words)
+    delivery = delivery_of(answer_of(words), words)
+    progress = Progress()
+    interrupted = False
+    with interruptible():
+        try:
+            recorder = Recorder(order, progress)
+            try:
+                recorder.run()
+            except KeyboardInterrupt:
+                interrupted = True
+        finally:
+            progress.done()
+        return deliver(recorder.bundle(), delivery, interrupted=interrupted)
+
+
+def _order(source: str, destination: str, words: dict[str, object]) -> Order:
+    from tracer.record import Order
 
     kubeconfig, template = options.way_to_nodes(
         bool(words["use_lab"]), _text(words["kubeconfig"]), _text(words["node_exec"])
     )
     plan, passive_s = _plan(words)
     timeout = words["timeout_s"]
-    order = Order(
+    return Order(
         source=source,
         destination=destination,
         namespace=str(words["namespace"]),
@@ -78,27 +101,6 @@ def _trace(source: str, destination: str, words: dict[str, object]) -> int:
         agent=_text(words["agent"]),
         timeout_s=timeout if isinstance(timeout, float) else 15.0,
     )
-    save_to = words["save_to"]
-    if isinstance(save_to, Path):
-        check_target(save_to)
-    progress = Progress()
-    interrupted = False
-    try:
-        recorder = Recorder(order, progress)
-        try:
-            recorder.run()
-        except KeyboardInterrupt:
-            interrupted = True
-    finally:
-        progress.done()
-    bundle = recorder.bundle()
-    if isinstance(save_to, Path):
-        write(bundle, save_to)
-    answer = Answer(
-        as_json=bool(words["as_json"]), depth=str(words["depth"]), color=str(words["color"])
-    )
-    code = print_answer(bundle, answer)
-    return 130 if interrupted else code
 
 
 def _plan(words: dict[str, object]) -> tuple[ProbePlan | None, float | None]:

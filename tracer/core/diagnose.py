@@ -8,7 +8,7 @@ from tracer.core.notes import notes
 from tracer.core.rules.catalogue import CATALOGUE, LAST, slug
 from tracer.core.tables import Tables
 from tracer.core.tally import tallies
-from tracer.core.timeline import timeline
+from tracer.core.timeline import timeline, utc
 from tracer.core.verdict import decide, other_backend
 from tracer.model.bundle import Bundle
 from tracer.model.diagnosis import SCHEMA, Diagnosis, Finding, Overlay, Severity, Skipped
@@ -28,7 +28,7 @@ def judge(case: Case) -> Diagnosis:
     verdict = decide(case, findings, counted)
     return Diagnosis(
         schema=SCHEMA,
-        recorded_at=case.bundle.created_at,
+        recorded_at=utc(case.bundle.created_at) or case.bundle.created_at,
         recorded_by=case.bundle.tool_version,
         request=case.request,
         overlay=overlay(case),

@@ -31,12 +31,12 @@ def _dated_by_the_api(case: Case, nodes: tuple[str, ...]) -> Iterator[Moment]:
     """Since when Node objects and flanneld are there: a fault is often as old as one of them."""
     cluster = case.bundle.cluster
     for node in cluster.nodes:
-        if node.name in nodes and (at := _utc(node.created)) is not None:
+        if node.name in nodes and (at := utc(node.created)) is not None:
             yield Moment(clock=API, at=at, text=f"the Node object of {node.name} was created")
     for pod in cluster.flannel_pods:
-        if pod.node in nodes and (at := _utc(pod.started)) is not None:
+        if pod.node in nodes and (at := utc(pod.started)) is not None:
             yield Moment(clock=API, at=at, text=f"flanneld on {pod.node} started ({pod.name})")
-    if (at := _utc(cluster.captured_at)) is not None:
+    if (at := utc(cluster.captured_at)) is not None:
         yield Moment(clock=API, at=at, text="nodes, pods and leases were read")
 
 
@@ -84,7 +84,8 @@ def _parsed(text: str | None) -> datetime | None:
         return None
 
 
-def _utc(text: str | None) -> str | None:
+def utc(text: str | None) -> str | None:
+    """ISO 8601 in UTC, to the millisecond; None for what is no date."""
     moment = _parsed(text)
     return _iso(moment) if moment is not None else None
 

@@ -10,20 +10,35 @@ class Format(StrEnum):
     """A form of the answer. The words are those of the command line."""
 
     TEXT = "text"
+    SUMMARY = "summary"
+    MARKDOWN = "markdown"
+    MERMAID = "mermaid"
     JSON = "json"
 
 
+BINARY: frozenset[Format] = frozenset()
+"""What a terminal cannot show."""
+
+
+class Look(StrEnum):
+    """How a report in Markdown shows the path."""
+
+    MERMAID = "mermaid"
+    ASCII = "ascii"
+
+
 def rendered(
-    bundle: Bundle,
+    bundle: Bundle,  # noqa: ARG001
     diagnosis: Diagnosis,
     form: Format,
     *,
     depth: str = "path",
     color: bool = False,
+    diagram: Look = Look.MERMAID,
 ) -> bytes:
     """One recording's answer. Only the form that is asked for is imported.
 
-    `depth` and `color` are for text: `verdict`, `path` or `full`; ANSI colours or none.
+    `depth` (`verdict`, `path`, `full`) and `color` (ANSI) are for text, `diagram` for Markdown.
     """
     match form:
         case Format.TEXT:
@@ -34,3 +49,15 @@ def rendered(
             from tracer.render.json_document import json_document
 
             return json_document(diagnosis).encode()
+        case Format.MARKDOWN:
+            from tracer.render.markdown import markdown
+
+            return markdown(diagnosis, drawn=diagram is Look.MERMAID).encode()
+        case Format.MERMAID:
+            from tracer.render.mermaid import mermaid
+
+            return mermaid(diagnosis).encode()
+        case Format.SUMMARY:
+            from tracer.render.summary import summary
+
+            return summary(diagnosis).encode()

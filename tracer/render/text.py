@@ -25,7 +25,7 @@ def _lines(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[str]:
         blocks.append(findings.macs(diagnosis, style))
     blocks.append([line for note in diagnosis.notes for line in _labelled("note", note)])
     blocks += paths.sections(diagnosis, style, full=full)
-    blocks.append(_not_checked(diagnosis.skipped, full=full))
+    blocks.append(not_checked(diagnosis.skipped, full=full))
     blocks.append(_next(diagnosis))
     lines: list[str] = []
     for block in blocks:
@@ -57,7 +57,13 @@ def _macs_are_news(diagnosis: Diagnosis) -> bool:
     return not shown and any(findings.disagree(row) for row in diagnosis.macs)
 
 
-def _not_checked(skipped: tuple[Skipped, ...], *, full: bool) -> list[str]:
+def packets(diagnosis: Diagnosis) -> str:
+    """The paths alone, as `text` shows them, for a report that says the rest in its own way."""
+    blocks = paths.sections(diagnosis, Style(False), full=False)
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def not_checked(skipped: tuple[Skipped, ...], *, full: bool) -> list[str]:
     """What could not be asked, by the fact that was missing."""
     by_fact: dict[str, list[str]] = {}
     for skip in skipped:

@@ -1,0 +1,45 @@
+"""`flantrace report FILE`: a recording as something to show to people who were not there."""
+
+from pathlib import Path
+
+import click
+from msgspec.structs import replace
+
+from tracer.cli import options
+from tracer.cli.answer import answer_of, as_bytes, show
+from tracer.render.formats import Format
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@options.output
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a file, not stdout.",
+)
+@options.unpacked
+def report(file: Path, output: Path | None, max_unpacked: int, **words: object) -> int:
+    """Turn a recorded bundle into a report. Default: --format markdown.
+
+    The exit code is that of the trace: 1 where a fault was found.
+    """
+    from tracer.bundle.archive import read
+    from tracer.bundle.whole import check_target, write_whole
+    from tracer.core.diagnose import diagnose
+
+    answer = answer_of(words)
+    if words["form"] is None and not words["as_json"]:
+        answer = replace(answer, form=Format.MARKDOWN)
+    if output is not None:
+        check_target(output, what="the report", option="-o")
+    bundle = read(file, max_unpacked)
+    diagnosis = diagnose(bundle)
+    if output is None:
+        show(bundle, diagnosis, answer)
+    else:
+        content = as_bytes(bundle, diagnosis, answer)
+        write_whole(output, content, what="the report", option="-o")
+    return diagnosis.verdict.exit_code
