@@ -1,5 +1,6 @@
 """Paths: hop by hop, equal ones folded, with the entry that decided each hop."""
 
+from tracer.core.words import NOUN
 from tracer.model.diagnosis import Diagnosis, Tally
 from tracer.model.path import Entry, Hop, Mark, Outcome, Path, Place, Way
 from tracer.render.folds import Fold, folds, title
@@ -12,12 +13,16 @@ ENTRY = 14
 TABLE = 11
 
 
-def sections(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[list[str]]:
-    """Requests, then replies: those of the way that failed, or all, or a line for the mirror."""
+def sections(
+    diagnosis: Diagnosis, style: Style, *, full: bool, most: int | None = None
+) -> list[list[str]]:
+    """Requests, then replies: those of the way that failed, or all, or a line for the mirror.
+
+    `most`: leave out all but so many different paths of a way, those that fewest packets took.
+    """
     found: list[list[str]] = []
     requests = folds(diagnosis, Way.REQUEST)
-    for fold in requests:
-        found.append(_section(fold, requests, diagnosis, style))
+    found += _sections(requests, diagnosis, style, most)
     replies = folds(diagnosis, Way.REPLY)
     if not replies:
         return found
@@ -25,8 +30,22 @@ def sections(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[list[str
     marked = any(entry.mark is Mark.BAD for fold in replies for entry in _entries(fold.sample))
     if calm and not full and not marked and _mirrors(replies, requests):
         return [*found, [_mirror_line(diagnosis, replies)]]
-    for fold in replies:
-        found.append(_section(fold, replies, diagnosis, style))
+    return found + _sections(replies, diagnosis, style, most)
+
+
+def _sections(
+    among: list[Fold], diagnosis: Diagnosis, style: Style, most: int | None
+) -> list[list[str]]:
+    shown = among
+    if most is not None and len(among) > most:
+        weight = sorted((len(fold.paths) for fold in among), reverse=True)[most - 1]
+        shown = [fold for fold in among if len(fold.paths) >= weight][:most]
+    found = [_section(fold, among, diagnosis, style) for fold in shown]
+    if len(shown) < len(among):
+        rest = sum(len(fold.paths) for fold in among) - sum(len(fold.paths) for fold in shown)
+        noun = NOUN[among[0].sample.way][rest != 1]
+        left = len(among) - len(shown)
+        found.append([f"{left} further paths of {rest} {noun} are left out here"])
     return found
 
 

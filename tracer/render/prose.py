@@ -5,17 +5,22 @@ import re
 _CALM = re.compile(r"[A-Za-z0-9.,:;()'\"/%+=?!-]+")
 """What no flavour of Markdown gives a meaning to inside a line."""
 
-_LINKED = re.compile(r"://|www\.|^[0-9]+[.)]$|^[-+=]+$|[a-z]:[a-z]", re.I)
-"""What some flavour does: autolinks, list marks, rules, emoji."""
+_LINKED = re.compile(r"://|[a-z0-9-]\.[a-z]{2}|^[0-9]+[.)]$|^[-+=]+$|:[\w+-]+:", re.I)
+"""What some flavour does: links, bare names of hosts as links, list marks, rules, emoji."""
 
 
 def prose(text: str) -> str:
     """A sentence. A word that could mean something to Markdown stands as code."""
-    return " ".join(word if _is_calm(word) else code(word) for word in text.split())
+    return " ".join(_word(word) for word in text.split())
 
 
-def _is_calm(word: str) -> bool:
-    return _CALM.fullmatch(word) is not None and _LINKED.search(word) is None
+def _word(word: str) -> str:
+    if _CALM.fullmatch(word) is not None and _LINKED.search(word) is None:
+        return word
+    # Brackets and stops around it belong to the sentence.
+    inside = word.lstrip("(").rstrip(").,;:")
+    before, _, after = word.partition(inside) if inside else ("", "", "")
+    return f"{before}{code(inside or word)}{after}"
 
 
 def code(text: str) -> str:

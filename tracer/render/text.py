@@ -7,6 +7,8 @@ from tracer.render import findings, headline, paths
 from tracer.render.style import WIDTH, Style, command_lines, plain, wrapped
 
 DEPTHS = ("verdict", "path", "full")
+MOST_PATHS = 8
+"""Different paths of one way in a report: more are for `--depth full`."""
 
 
 def text(diagnosis: Diagnosis, depth: str = "path", *, color: bool = False) -> str:
@@ -59,7 +61,7 @@ def _macs_are_news(diagnosis: Diagnosis) -> bool:
 
 def packets(diagnosis: Diagnosis) -> str:
     """The paths alone, as `text` shows them, for a report that says the rest in its own way."""
-    blocks = paths.sections(diagnosis, Style(False), full=False)
+    blocks = paths.sections(diagnosis, Style(False), full=False, most=MOST_PATHS)
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
