@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.cases import CASES, bundle_of, names
 from tests.conftest import Golden
@@ -69,3 +70,17 @@ def test_the_text_is_plain_and_a_hundred_columns_wide(name: str) -> None:
 def test_the_document_names_its_schema_first(name: str) -> None:
     _, text = replayed(bundle_of(name), "--json")
     assert next(iter(json.loads(text))) == "schema"
+
+
+SCHEMA = Path(__file__).parent.parent / "docs" / "reference" / "diagnosis-1.schema.json"
+
+
+def test_the_published_schema_is_itself_valid() -> None:
+    Draft202012Validator.check_schema(json.loads(SCHEMA.read_text()))
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_document_is_valid_by_the_published_schema(name: str) -> None:
+    """By a validator that knows nothing of flantrace, and no field is missing or unheard of."""
+    document = json.loads(replayed(bundle_of(name), "--json")[1])
+    Draft202012Validator(json.loads(SCHEMA.read_text())).validate(document)

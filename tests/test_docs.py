@@ -1,13 +1,15 @@
 """The documentation says what the program says: outputs are real, commands exist."""
 
+import contextlib
+import io
 import re
 from pathlib import Path
 
 import click
 import pytest
 
-from tests.cases import CASES
-from tracer.cli.main import flantrace
+from tests.cases import CASES, bundle_of
+from tracer.cli.main import flantrace, run
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -15,9 +17,21 @@ BLOCK = re.compile(r"<!-- golden:begin (\S+) -->\n(.*?)<!-- golden:end -->", re.
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
-def command_line(case: str) -> str:
-    """What was typed to get a case's output."""
-    return f"$ flantrace {'pod-a pod-b' if case != 'node-to-node' else 'node/node-a node/node-b'}\n"
+def typed_and_said(block: str) -> str:
+    """What was typed, and what came: `CASE`, or `diff:CASE:CASE`."""
+    kind, _, cases = block.partition(":")
+    if kind == "diff":
+        first, second = (bundle_of(case) for case in cases.split(":"))
+        return "$ flantrace diff before.tgz after.tgz\n" + said("diff", str(first), str(second))
+    return "$ flantrace pod-a pod-b\n" + (CASES / block / "trace.txt").read_text()
+
+
+def said(*words: str) -> str:
+    """The stdout of one command line."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        run(list(words))
+    return out.getvalue()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -27,10 +41,9 @@ def test_an_output_in_the_documentation_is_a_recorded_one(
     text = page.read_text()
 
     def filled(match: re.Match[str]) -> str:
-        case = match.group(1)
-        trace = (CASES / case / "trace.txt").read_text()
-        block = f"```\n{command_line(case)}{trace}```\n"
-        return f"<!-- golden:begin {case} -->\n{block}<!-- golden:end -->"
+        name = match.group(1)
+        block = f"```\n{typed_and_said(name)}```\n"
+        return f"<!-- golden:begin {name} -->\n{block}<!-- golden:end -->"
 
     wanted = BLOCK.sub(filled, text)
     if request.config.getoption("--update-golden"):

@@ -75,12 +75,13 @@ def as_bytes(bundle: Bundle, diagnosis: Diagnosis, answer: Answer) -> bytes:
         diagnosis,
         answer.form,
         depth=answer.depth,
-        color=_colored(answer.color),
+        color=colored(answer.color),
         diagram=answer.diagram,
     )
 
 
-def _colored(wish: str) -> bool:
+def colored(wish: str) -> bool:
+    """Whether `--color` means colours here: auto, always or never."""
     if wish != "auto":
         return wish == "always"
     return (

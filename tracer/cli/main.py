@@ -11,6 +11,7 @@ import click
 from tracer import __version__
 from tracer.cli.agent import agent
 from tracer.cli.cleanup import cleanup
+from tracer.cli.diff import diff
 from tracer.cli.lab import lab
 from tracer.cli.replay import replay
 from tracer.cli.report import report
@@ -33,7 +34,7 @@ def flantrace() -> None:
     """Follow a packet from pod to pod over flannel's VXLAN, and name what stops it."""
 
 
-for command in (trace, replay, report, lab, cleanup, agent):
+for command in (trace, replay, report, diff, lab, cleanup, agent):
     flantrace.add_command(command)
 
 

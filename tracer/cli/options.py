@@ -28,6 +28,14 @@ def _stacked(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
     return decorate
 
 
+color = click.option(
+    "--color",
+    type=click.Choice(("auto", "always", "never")),
+    default="auto",
+    show_default=True,
+    help="auto: on a terminal, unless NO_COLOR is set.",
+)
+
 output = _stacked(
     click.option(
         "--format",
@@ -43,13 +51,7 @@ output = _stacked(
         show_default=True,
         help="How much of the same trace to print; verdict is one line of five words.",
     ),
-    click.option(
-        "--color",
-        type=click.Choice(("auto", "always", "never")),
-        default="auto",
-        show_default=True,
-        help="auto: on a terminal, unless NO_COLOR is set.",
-    ),
+    color,
     click.option(
         "--diagram",
         type=click.Choice([look.value for look in Look]),

@@ -1,12 +1,14 @@
 """How a line looks: 100 plain columns, the last word at 98, colour only on request."""
 
 from textwrap import wrap as _wrap
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from tracer.model.diagnosis import Diagnosis
+from tracer.model.difference import Turn
 from tracer.model.path import Mark, Outcome
+from tracer.model.record import Record
 
 WIDTH = 100
 MARGIN = 98
@@ -19,6 +21,9 @@ _VERDICT = {
     Outcome.LOST: "red",
     Outcome.UNKNOWN: "yellow",
 }
+_TURN = {Turn.FIXED: "green", Turn.BROKEN: "red", Turn.OTHER: "red", Turn.UNKNOWN: "yellow"}
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class Style:
@@ -38,6 +43,10 @@ class Style:
         name = "red" if fault and outcome is Outcome.DELIVERED else _VERDICT[outcome]
         return self._paint(outcome.value.upper(), name, "bold")
 
+    def turn(self, turn: Turn) -> str:
+        """How a verdict turned."""
+        return self._paint(turn.value.upper(), _TURN.get(turn, "dim"), "bold")
+
     def mark(self, mark: Mark) -> str:
         """The last column's word."""
         if mark is Mark.BAD:
@@ -50,12 +59,17 @@ class Style:
 
 
 def plain(diagnosis: Diagnosis) -> Diagnosis:
-    """The same diagnosis with every string made safe for a terminal.
+    """The same diagnosis with every string made safe for a terminal."""
+    return plain_record(diagnosis)
+
+
+def plain_record(record: AnyRecord) -> AnyRecord:
+    """The same record with every string made safe for a terminal.
 
     Names, annotations and firewall rules come from elsewhere: control characters and everything
     beyond ASCII are shown as escapes, so that no text can move the cursor or hide a line.
     """
-    return msgspec.convert(_plain(msgspec.to_builtins(diagnosis)), Diagnosis)
+    return msgspec.convert(_plain(msgspec.to_builtins(record)), type(record))
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from tracer.core.firewall_lines import nft_words
 from tracer.model.state import FirewallDump, NodeState
 
 
@@ -122,7 +123,7 @@ def _nft(ruleset: dict[str, Any], tool: str) -> list[Drops]:
             continue
         for base in _bases(name, jumps):
             if base in hooks:
-                quote = f"chain {name}: {_words(expressions)}"
+                quote = f"chain {name}: {nft_words(expressions)}"
                 ports = frozenset(_ports(expressions))
                 found.append(Drops(hooks[base], quote, tool, False, ports))
     return found
@@ -143,20 +144,3 @@ def _ports(expressions: list[Any]) -> list[int]:
         and match["left"].get("payload", {}).get("field") == "dport"
         and isinstance(match.get("right"), int)
     ]
-
-
-def _words(expressions: list[Any]) -> str:
-    """An nft rule in words close to nft's own."""
-    words = []
-    for part in expressions:
-        match = part.get("match")
-        if match is not None:
-            left = match.get("left", {})
-            payload, meta = left.get("payload", {}), left.get("meta", {})
-            key = meta.get("key") or f"{payload.get('protocol', '')} {payload.get('field', '')}"
-            right = match.get("right")
-            value = right if isinstance(right, str | int) else json.dumps(right)
-            words.append(f"{key.strip() or 'match'} {value}")
-        else:
-            words += [verb for verb in part if verb in ("drop", "reject")]
-    return " ".join(words)
