@@ -54,6 +54,25 @@ def test_links_and_devices_are_passed_over(tmp_path: Path) -> None:
     assert texts(path) == {"cluster.json": b"{}"}
 
 
+def sparse(path: Path, size: int) -> Path:
+    """An archive of one file of so many bytes, all of them a hole (GNU format 0.1)."""
+    member = tarfile.TarInfo("top/bundle.json")
+    member.pax_headers = {"GNU.sparse.size": str(size), "GNU.sparse.map": f"{size},0"}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as out:
+        out.addfile(member, io.BytesIO())
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def test_a_hole_of_a_terabyte_is_refused_before_it_is_held(tmp_path: Path) -> None:
+    path = sparse(tmp_path / "hole.tgz", 1 << 40)
+    with tarfile.open(path) as archive:
+        assert archive.getmembers()[0].size == 1 << 40
+    with pytest.raises(BadBundle, match="sparse"):
+        read(path)
+
+
 def test_a_bomb_ends_before_it_is_held(tmp_path: Path) -> None:
     path = tmp_path / "bomb.tgz"
     with gzip.open(path, "wb", compresslevel=9) as out:

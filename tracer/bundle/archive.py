@@ -8,17 +8,19 @@ flantrace-TIME/observations.jsonl   one observation a line, in order of arrival
 
 import gzip
 import io
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tracer.bundle import codec
-from tracer.bundle.migrate import lifted
-from tracer.bundle.unpack import DEFAULT_LIMIT, texts
+from tracer.bundle.codec import AnyRecord
+from tracer.bundle.migrate import Texts, lifted, version
+from tracer.bundle.unpack import DEFAULT_LIMIT, members
 from tracer.bundle.whole import write_whole
 from tracer.errors import BadBundle
-from tracer.model.bundle import AgentReport, Bundle, Trouble
+from tracer.model.bundle import FORMAT, AgentReport, Bundle, Trouble
 from tracer.model.cluster import ClusterState
 from tracer.model.message import Datagram, Sent
 from tracer.model.observation import Observation
@@ -40,6 +42,8 @@ class _Head(Record, frozen=True, kw_only=True):
     troubles: tuple[Trouble, ...] = ()
 
 
+OBSERVATIONS = "observations.jsonl"
+_NODE = re.compile(r"nodes/.+\.json", re.DOTALL)
 _HEAD_FIELDS = _Head.__struct_fields__
 
 
@@ -78,35 +82,49 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     yield "cluster.json", codec.document(bundle.cluster)
     for node, state in sorted(bundle.nodes.items()):
         yield f"nodes/{node}.json", codec.document(state)
-    yield "observations.jsonl", b"".join(codec.line(one) for one in bundle.observations)
+    yield OBSERVATIONS, b"".join(codec.line(one) for one in bundle.observations)
 
 
 def read(path: Path, limit: int = DEFAULT_LIMIT) -> Bundle:
     """The bundle in a file, of any format up to today's. BadBundle says what is wrong with it."""
-    files = lifted(texts(path, limit), path.name)
-    name = "bundle.json"
-    try:
-        head = codec.read(files[name], _Head)
-        name = "cluster.json"
-        cluster = codec.read(files[name], ClusterState)
-        nodes = {}
-        for name in sorted(files):
-            if name.startswith("nodes/") and name.endswith(".json"):
-                nodes[name[len("nodes/") : -len(".json")]] = codec.read(files[name], NodeState)
-        name = "observations.jsonl"
-        lines = files.get(name, b"").splitlines()
-        observations = tuple(codec.read(text, Observation) for text in lines if text)
-    except KeyError:
+    kept: Texts = {}
+    nodes: dict[str, NodeState] = {}
+    today = False
+    for name, text in members(path, limit):
+        # Thousands of nodes: in today's format each text is let go as soon as it is read.
+        if today and _NODE.fullmatch(name):
+            nodes[_node(name)] = _decoded(path, name, text, NodeState)
+        else:
+            kept[name] = text
+            today = today or (name == "bundle.json" and version(text, path.name) == FORMAT)
+    files = lifted(kept, path.name)
+    for name, text in files.items():
+        if _NODE.fullmatch(name):
+            nodes[_node(name)] = _decoded(path, name, text, NodeState)
+    lines = files.get(OBSERVATIONS, b"").splitlines()
+    head = _decoded(path, "bundle.json", files.get("bundle.json"), _Head)
+    return Bundle(
+        cluster=_decoded(path, "cluster.json", files.get("cluster.json"), ClusterState),
+        nodes=dict(sorted(nodes.items())),
+        observations=tuple(
+            _decoded(path, OBSERVATIONS, text, Observation) for text in lines if text
+        ),
+        **{field: getattr(head, field) for field in _HEAD_FIELDS},
+    )
+
+
+def _node(name: str) -> str:
+    return name[len("nodes/") : -len(".json")]
+
+
+def _decoded(path: Path, name: str, text: bytes | None, kind: type[AnyRecord]) -> AnyRecord:
+    if text is None:
         raise BadBundle(
             f"{path.name} is damaged: it has no {name}", where=str(path), hint="copy it again"
-        ) from None
+        )
+    try:
+        return codec.read(text, kind)
     except (codec.DecodeError, RecursionError) as error:
         raise BadBundle(
             f"{path.name} is damaged: {name}: {error}", where=str(path), hint="copy it again"
         ) from None
-    return Bundle(
-        cluster=cluster,
-        nodes=nodes,
-        observations=observations,
-        **{field: getattr(head, field) for field in _HEAD_FIELDS},
-    )

@@ -1,6 +1,7 @@
 """JSON <-> records: the only serialiser of recorded facts, on disk and between processes."""
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -22,9 +23,23 @@ def line(record: Record) -> bytes:
     return _encoder.encode(record) + b"\n"
 
 
-def document(value: Record | dict[str, Any]) -> bytes:
-    """One record as indented JSON for people and grep."""
-    return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
+def document(record: Record) -> bytes:
+    """One record as JSON for people and grep: a field a line, and of a list an item a line."""
+    fields = (
+        _encoder.encode(name) + b": " + _laid_out(getattr(record, name))
+        for name in record.__struct_fields__
+    )
+    return b"{\n " + b",\n ".join(fields) + b"\n}\n"
+
+
+def _laid_out(value: object) -> bytes:
+    if isinstance(value, tuple) and value:
+        items = b",\n  ".join(map(_encoder.encode, value))
+        return b"[\n  " + items + b"\n ]"
+    if isinstance(value, Mapping) and value:
+        pairs = (_encoder.encode(key) + b": " + _encoder.encode(one) for key, one in value.items())
+        return b"{\n  " + b",\n  ".join(pairs) + b"\n }"
+    return _encoder.encode(value)
 
 
 def from_agent(text: bytes) -> FromAgent:

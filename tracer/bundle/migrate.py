@@ -23,27 +23,31 @@ class _Version(msgspec.Struct):
 
 def lifted(texts: Texts, name: str) -> Texts:
     """The texts in today's format; BadBundle for a newer one or for no bundle at all."""
-    try:
-        version = msgspec.json.decode(texts["bundle.json"], type=_Version).format
-    except KeyError:
+    if "bundle.json" not in texts:
         raise BadBundle(
             f"{name} is no flantrace bundle: it has no bundle.json",
             where=name,
             hint="pass a file that flantrace --save wrote",
-        ) from None
+        )
+    for step in range(version(texts["bundle.json"], name), FORMAT):
+        texts = STEPS[step](texts)
+    return texts
+
+
+def version(head: bytes, name: str) -> int:
+    """The format that bundle.json names. BadBundle for one that cannot be read."""
+    try:
+        found = msgspec.json.decode(head, type=_Version).format
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadBundle(
             f"{name} is damaged: bundle.json: {error}", where=name, hint="copy it again"
         ) from None
-    if version > FORMAT:
+    if found > FORMAT:
         raise BadBundle(
-            f"{name} was written by a newer flantrace "
-            f"(format {version}, this reads up to {FORMAT})",
+            f"{name} was written by a newer flantrace (format {found}, this reads up to {FORMAT})",
             where=name,
             hint="update flantrace",
         )
-    if version < 1:
-        raise BadBundle(f"{name} has no format {version}", where=name, hint="copy it again")
-    for step in range(version, FORMAT):
-        texts = STEPS[step](texts)
-    return texts
+    if found < 1:
+        raise BadBundle(f"{name} has no format {found}", where=name, hint="copy it again")
+    return found

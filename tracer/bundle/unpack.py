@@ -8,6 +8,7 @@ import gzip
 import io
 import tarfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,11 +57,16 @@ class _Counted(io.RawIOBase):
 
 def texts(path: Path, limit: int = DEFAULT_LIMIT) -> dict[str, bytes]:
     """The archive's files by their name below the top folder. BadBundle says what is wrong."""
+    return dict(members(path, limit))
+
+
+def members(path: Path, limit: int = DEFAULT_LIMIT) -> Iterator[tuple[str, bytes]]:
+    """The same one by one, in the archive's order, so that not all need be held at once."""
     try:
         size = path.stat().st_size
         allowed = min(limit, size * RATIO + SLACK)
         with path.open("rb") as raw, gzip.open(raw, "rb") as stream:
-            return _members(_Counted(stream, allowed, path.name), path.name)
+            yield from _members(_Counted(stream, allowed, path.name), path.name)
     except FileNotFoundError:
         raise BadBundle(
             f"no such file: {path}", where=str(path), hint="pass a bundle that flantrace saved"
@@ -81,9 +87,9 @@ def texts(path: Path, limit: int = DEFAULT_LIMIT) -> dict[str, bytes]:
         ) from None
 
 
-def _members(stream: _Counted, name: str) -> dict[str, bytes]:
+def _members(stream: _Counted, name: str) -> Iterator[tuple[str, bytes]]:
     """Regular files only; a path that leaves the top folder is refused, links are not followed."""
-    found: dict[str, bytes] = {}
+    some = False
     with tarfile.open(fileobj=io.BufferedReader(stream, 1 << 16), mode="r|") as archive:
         for count, member in enumerate(archive):
             if count > MEMBERS:
@@ -93,9 +99,12 @@ def _members(stream: _Counted, name: str) -> dict[str, bytes]:
             parts = member.name.split("/")
             if member.name.startswith("/") or ".." in parts or len(parts) < 2:
                 raise ValueError("a file's path leaves the archive")
+            if member.issparse():
+                # Its holes unpack to zeros that no stream was counted for.
+                raise ValueError("a sparse file")
             content = archive.extractfile(member)
             if content is not None:
-                found["/".join(parts[1:])] = content.read()
-    if not found:
+                some = True
+                yield "/".join(parts[1:]), content.read()
+    if not some:
         raise ValueError(f"{name} holds no files")
-    return found

@@ -56,7 +56,7 @@ class Link(Record, frozen=True, kw_only=True):
     counters: Counters = Counters()
 
 
-class Address(Record, frozen=True, kw_only=True):
+class Address(Record, frozen=True, kw_only=True, omit_defaults=True):
     """An address of a device, with its prefix length."""
 
     ifindex: int
@@ -66,7 +66,7 @@ class Address(Record, frozen=True, kw_only=True):
     deprecated: bool = False
 
 
-class Route(Record, frozen=True, kw_only=True):
+class Route(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A route of any table. `destination` is a network; a default route is 0.0.0.0/0 or ::/0."""
 
     destination: Net
@@ -104,7 +104,7 @@ class Rule(Record, frozen=True, kw_only=True):
     """Selectors that flantrace does not evaluate (uid, ports, protocol, tos), by name."""
 
 
-class Neighbour(Record, frozen=True, kw_only=True):
+class Neighbour(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A neighbour entry (`ip neigh`)."""
 
     ifindex: int
@@ -114,7 +114,7 @@ class Neighbour(Record, frozen=True, kw_only=True):
     """The kernel's word: `PERMANENT`, `REACHABLE`, `STALE`, `INCOMPLETE`, `FAILED` ..."""
 
 
-class FdbEntry(Record, frozen=True, kw_only=True):
+class FdbEntry(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A forwarding database entry (`bridge fdb`) of a vxlan device or a bridge port."""
 
     ifindex: int
