@@ -74,7 +74,12 @@ def reference() -> str:
     lines = ["# The command line", "", "Written by the program itself; a test compares.", ""]
     for name, command in {"": flantrace, **walk(flantrace)}.items():
         context = click.Context(
-            command, info_name=f"flantrace {name}".strip(), max_content_width=100, terminal_width=96
+            command,
+            info_name=f"flantrace {name}".strip(),
+            max_content_width=100,
+            terminal_width=96,
+            # What a real run inherits from the group; click keeps the first help option it makes.
+            help_option_names=["-h", "--help"],
         )
         help_text = command.get_help(context)
         lines += [f"## flantrace {name}".rstrip(), "", "```", help_text, "```", ""]

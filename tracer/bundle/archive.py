@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tracer.bundle import codec
 from tracer.bundle.codec import AnyRecord
+from tracer.bundle.limits import MOST_OBSERVATIONS, check
 from tracer.bundle.migrate import Texts, lifted, version
 from tracer.bundle.unpack import DEFAULT_LIMIT, members
 from tracer.bundle.whole import write_whole
@@ -101,9 +102,9 @@ def read(path: Path, limit: int = DEFAULT_LIMIT) -> Bundle:
     for name, text in files.items():
         if _NODE.fullmatch(name):
             nodes[_node(name)] = _decoded(path, name, text, NodeState)
-    lines = files.get(OBSERVATIONS, b"").splitlines()
+    lines = files.get(OBSERVATIONS, b"").splitlines()[: MOST_OBSERVATIONS + 1]
     head = _decoded(path, "bundle.json", files.get("bundle.json"), _Head)
-    return Bundle(
+    bundle = Bundle(
         cluster=_decoded(path, "cluster.json", files.get("cluster.json"), ClusterState),
         nodes=dict(sorted(nodes.items())),
         observations=tuple(
@@ -111,6 +112,7 @@ def read(path: Path, limit: int = DEFAULT_LIMIT) -> Bundle:
         ),
         **{field: getattr(head, field) for field in _HEAD_FIELDS},
     )
+    return check(bundle, path.name)
 
 
 def _node(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracer.bundle.limits import Scale
 from tracer.errors import BadBundle
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def members(path: Path, limit: int = DEFAULT_LIMIT) -> Iterator[tuple[str, bytes
         size = path.stat().st_size
         allowed = min(limit, size * RATIO + SLACK)
         with path.open("rb") as raw, gzip.open(raw, "rb") as stream:
-            yield from _members(_Counted(stream, allowed, path.name), path.name)
+            scale = Scale(size)
+            for name, text in _members(_Counted(stream, allowed, path.name), path.name):
+                scale.put(text)
+                yield name, text
     except FileNotFoundError:
         raise BadBundle(
             f"no such file: {path}", where=str(path), hint="pass a bundle that flantrace saved"

@@ -2,12 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from ipaddress import ip_network
+from itertools import zip_longest
 
 from tracer.core.diagnose import diagnose
 from tracer.core.leases import leases
-from tracer.core.listing import CLUSTER, LEARNED, Line, listing
+from tracer.core.listing import CLUSTER, LEARNED, Lines, Table, listing
 from tracer.core.verdict import DELIVERED, FAULT
 from tracer.model.bundle import Bundle
 from tracer.model.difference import SCHEMA, Change, Difference, Side, Turn
@@ -22,11 +24,13 @@ def difference(before: Bundle, after: Bundle) -> Difference:
     first, second = _side(before), _side(after)
     turn = _turn(first, second)
     by_part = _nodes(before) != _nodes(after)
-    lines = [_by_part(one) if by_part else list(listing(one)) for one in (before, after)]
-    not_compared = tuple(_only_in_one(before, after)) if not by_part else ()
-    places = [{line.place for line in side} for side in lines]
-    both = places[0] & places[1]
-    changes = _changes(*([one for one in side if one.place in both] for side in lines))
+    old, new = (_by_part(one) if by_part else listing(one) for one in (before, after))
+    changes = tuple(
+        Change(place=place, table=table, before=gone, after=come)
+        for place, table in old
+        if (place, table) in new
+        for gone, come in _changed(old[place, table], new[place, table])
+    )
     return Difference(
         schema=SCHEMA,
         turn=turn,
@@ -35,7 +39,7 @@ def difference(before: Bundle, after: Bundle) -> Difference:
         after=second,
         by_part=by_part,
         changes=changes,
-        not_compared=not_compared,
+        not_compared=() if by_part else tuple(_only_in_one(before, after)),
     )
 
 
@@ -95,19 +99,24 @@ def _only_in_one(before: Bundle, after: Bundle) -> Iterator[str]:
             yield f"the state of {node}: only the {name} recording has it"
 
 
-def _changes(before: Iterable[Line], after: Iterable[Line]) -> tuple[Change, ...]:
-    """Lines of one key are paired; equal ones cancel out, however often they stand there."""
-    old, new = _keyed(before), _keyed(after)
-    found: list[Change] = []
-    for key in dict.fromkeys((*old, *new)):
-        gone = old.get(key, Counter()) - new.get(key, Counter())
-        come = new.get(key, Counter()) - old.get(key, Counter())
-        texts = list(gone.elements()), list(come.elements())
-        for number in range(max(map(len, texts))):
-            one, other = (side[number] if number < len(side) else None for side in texts)
+def _changed(before: Table, after: Table) -> Iterator[tuple[str | None, str | None]]:
+    """Equal lines cancel out, however often they stand there; the rest is paired by key."""
+    left = Counter(text for _, text in before())
+    come: dict[str, list[str]] = {}
+    for key, text in after():
+        if left[text] > 0:
+            left[text] -= 1
+        else:
+            come.setdefault(key, []).append(text)
+    gone: dict[str, list[str]] = {}
+    for key, text in before() if any(left.values()) else ():
+        if left[text] > 0:
+            left[text] -= 1
+            gone.setdefault(key, []).append(text)
+    for key in dict.fromkeys((*gone, *come)):
+        for one, other in zip_longest(gone.get(key, ()), come.get(key, ())):
             if not _comes_and_goes(one, other):
-                found.append(Change(place=key[0], table=key[1], before=one, after=other))
-    return tuple(sorted(found, key=lambda change: (change.place != CLUSTER, change.place)))
+                yield one, other
 
 
 def _comes_and_goes(before: str | None, after: str | None) -> bool:
@@ -115,28 +124,23 @@ def _comes_and_goes(before: str | None, after: str | None) -> bool:
     return None in (before, after) and (before or after or "").endswith(LEARNED)
 
 
-def _keyed(lines: Iterable[Line]) -> dict[tuple[str, str, str], Counter[str]]:
-    found: dict[tuple[str, str, str], Counter[str]] = {}
-    for line in lines:
-        found.setdefault(line[:3], Counter())[line.text] += 1
-    return found
-
-
-def _by_part(bundle: Bundle) -> list[Line]:
-    """The lines of the two ends' nodes, every name and address of theirs by its part in the trace.
-
-    What concerns a third node is left out: it has no counterpart in the other recording.
-    """
+def _by_part(bundle: Bundle) -> dict[tuple[str, str], Table]:
+    """The lines of the two ends' nodes, every name and address by its part in the trace."""
     words = _parts(bundle)
-    ends = set(_nodes(bundle))
-    found = []
-    for line in listing(bundle):
-        if line.place != CLUSTER and line.place not in ends:
-            continue
-        key, text = (_replaced(part, words) for part in (line.key, line.text))
-        if OTHER not in text and OTHER not in key:
-            found.append(Line(words.get(line.place, line.place), line.table, key, text))
-    return found
+    ends = {CLUSTER, *_nodes(bundle)}
+    return {
+        (words.get(place, place), table): partial(_told_by_part, lines, words)
+        for (place, table), lines in listing(bundle).items()
+        if place in ends
+    }
+
+
+def _told_by_part(lines: Table, words: Mapping[str, str]) -> Lines:
+    """What concerns a third node is left out: it has no counterpart in the other recording."""
+    for key, text in lines():
+        told = _replaced(key, words), _replaced(text, words)
+        if not any(OTHER in part for part in told):
+            yield told
 
 
 def _parts(bundle: Bundle) -> Mapping[str, str]:

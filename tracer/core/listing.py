@@ -1,17 +1,18 @@
-"""A recording's state as lines in iproute2's words, each under the key by which it is the same one.
+"""A recording's state as lines in iproute2's words, each under the key that makes it the same one.
 
 What changes by itself is left out: counters, the age of learned neighbours, handles of rules.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from hashlib import blake2s
 
 from tracer.core.firewall_lines import firewall_lines
 from tracer.core.leases import leases, net_conf
 from tracer.core.routes import LOCAL
 from tracer.core.tables import Tables
 from tracer.model.bundle import Bundle
-from tracer.model.state import Link, Neighbour, NodeState, Route, Rule
+from tracer.model.state import Link, Neighbour, Route, Rule
 
 CLUSTER = "cluster"
 _LEARNED = frozenset({"REACHABLE", "STALE", "DELAY", "PROBE"})
@@ -19,26 +20,33 @@ LEARNED = " learned"
 """How the text of a neighbour ends that comes and goes by itself."""
 
 
-class Line(NamedTuple):
-    """One entry. Two lines of one place, table and key are the same entry, changed or not."""
+Lines = Iterator[tuple[str, str]]
+"""(key, text) of entries. Two entries of one table and key are the same one, changed or not."""
 
-    place: str
-    table: str
-    key: str
-    text: str
+Table = Callable[[], Lines]
+
+LONGEST = 1 << 18
+"""Characters of a file that is compared line by line; flannel's and CNI's have a few hundred."""
 
 
-def listing(bundle: Bundle) -> Iterator[Line]:
-    """Every line of a recording: the cluster's promises, then each node's tables."""
-    yield from _promises(bundle)
+def listing(bundle: Bundle) -> dict[tuple[str, str], Table]:
+    """(place, table) -> its lines: the cluster's promises, then each node's tables.
+
+    Nothing is put into words before it is asked for: a large cluster has millions of entries.
+    """
+    found: dict[tuple[str, str], Table] = {
+        (CLUSTER, "lease"): partial(_leases, bundle),
+        (CLUSTER, "net-conf"): partial(_net_conf, bundle),
+        (CLUSTER, "flanneld"): partial(_flanneld, bundle),
+    }
     for node, state in sorted(bundle.nodes.items()):
-        for table, key, text in _tables(state):
-            yield Line(node, table, key, text)
+        tables = Tables(state)
+        found |= {(node, name): partial(lines, tables) for name, lines in _TABLES.items()}
+    return found
 
 
-def _promises(bundle: Bundle) -> Iterator[Line]:
+def _leases(bundle: Bundle) -> Lines:
     for lease in leases(bundle.cluster):
-        key = f"{lease.node} {lease.family}"
         values = {
             "podCIDR": lease.pod_cidr,
             "backend-type": lease.backend_type,
@@ -49,69 +57,120 @@ def _promises(bundle: Bundle) -> Iterator[Line]:
         }
         for name, value in values.items():
             if value is not None:
-                yield Line(CLUSTER, "lease", f"{key} {name}", f"{lease.node} {name} {value}")
+                yield f"{lease.node} {lease.family} {name}", f"{lease.node} {name} {value}"
+
+
+def _net_conf(bundle: Bundle) -> Lines:
     conf = net_conf(bundle.cluster)
-    if conf is not None:
-        for name in conf.__struct_fields__:
-            if name not in ("source", "defect"):
-                yield Line(CLUSTER, "net-conf", name, f"{name} {getattr(conf, name)}")
+    for name in conf.__struct_fields__ if conf is not None else ():
+        if name not in ("source", "defect"):
+            yield name, f"{name} {getattr(conf, name)}"
+
+
+def _flanneld(bundle: Bundle) -> Lines:
     for pod in bundle.cluster.flannel_pods:
         text = f"{pod.node} runs {pod.name} since {pod.started}, image {pod.image}"
-        yield Line(CLUSTER, "flanneld", pod.node or pod.name, text)
+        yield pod.node or pod.name, text
 
 
-def _tables(state: NodeState) -> Iterator[tuple[str, str, str]]:
-    tables = Tables(state)
-    yield "kernel", "", state.kernel
-    for link in state.links:
-        yield from (("link", f"{link.ifname} {key}", text) for key, text in _link(link, tables))
-    for address in state.addresses:
+def _kernel(tables: Tables) -> Lines:
+    yield "", tables.state.kernel
+
+
+def _links(tables: Tables) -> Lines:
+    for link in tables.state.links:
+        for attribute, text in _link(link, tables):
+            yield f"{link.ifname} {attribute}", text
+
+
+def _addresses(tables: Tables) -> Lines:
+    for address in tables.state.addresses:
         name = _name(address.ifindex, tables)
         text = f"{address.ip}/{address.prefix_length} dev {name} scope {address.scope}"
-        yield "address", f"{name} {address.ip}", text
-    for route in state.routes:
-        if route.table == LOCAL:
-            continue  # The addresses say the same.
-        text = _route(route, tables)
-        key = f"{route.table} {route.destination} {route.metric} {route.kind} {route.multipath}"
-        yield "route", key, text
-    for rule in state.rules:
-        yield "rule", f"{rule.family} {rule.priority} {_rule(rule)}", _rule(rule)
-    for neighbour in state.neighbours:
-        if neighbour.state == "NOARP":
-            continue
-        name = _name(neighbour.ifindex, tables)
-        yield "neighbour", f"{name} {neighbour.ip}", _neighbour(neighbour, name)
-    for entry in state.fdb:
+        yield f"{name} {address.ip}", text
+
+
+def _routes(tables: Tables) -> Lines:
+    for route in tables.state.routes:
+        # What the local table says, the addresses say, too.
+        if route.table != LOCAL:
+            what = (route.table, route.destination, route.metric, route.kind, route.multipath)
+            yield " ".join(map(str, what)), _route(route, tables)
+
+
+def _rules(tables: Tables) -> Lines:
+    for rule in tables.state.rules:
+        yield f"{rule.family} {_rule(rule)}", _rule(rule)
+
+
+def _neighbours(tables: Tables) -> Lines:
+    for entry in tables.state.neighbours:
+        if entry.state != "NOARP":
+            name = _name(entry.ifindex, tables)
+            yield f"{name} {entry.ip}", _neighbour(entry, name)
+
+
+def _fdb(tables: Tables) -> Lines:
+    for entry in tables.state.fdb:
         name = _name(entry.ifindex, tables)
         to = f" dst {entry.dst}" if entry.dst is not None else ""
         text = " ".join((f"{entry.mac} dev {name}{to}", *entry.flags, entry.state))
-        yield "fdb", f"{name} {entry.mac} {entry.vlan} {entry.dst is None}", text
-    yield from _around(state, tables)
+        yield f"{name} {entry.mac} {entry.vlan} {entry.dst is None}", text
 
 
-def _around(state: NodeState, tables: Tables) -> Iterator[tuple[str, str, str]]:
-    """What is no table of routing or addressing: pods, sysctls, files, filters, firewall."""
-    for pod in state.pods:
+def _pods(tables: Tables) -> Lines:
+    for pod in tables.state.pods:
         veth = _name(pod.host_ifindex, tables)
         up = "up" if pod.up else "down"
-        yield "pod", pod.ip, f"{pod.ip} at {pod.mac} mtu {pod.mtu} {up} behind {veth}"
-    for name, value in state.sysctls.items():
+        yield pod.ip, f"{pod.ip} at {pod.mac} mtu {pod.mtu} {up} behind {veth}"
+
+
+def _sysctls(tables: Tables) -> Lines:
+    for name, value in tables.state.sysctls.items():
         if not name.endswith("_count"):
-            yield "sysctl", name, f"{name} = {value}"
-    for path, content in state.files.items():
+            yield name, f"{name} = {value}"
+
+
+def _files(tables: Tables) -> Lines:
+    for path, content in tables.state.files.items():
+        if len(content) > LONGEST:
+            digest = blake2s(content.encode(errors="replace")).hexdigest()
+            yield path, f"{path}: {len(content)} characters, blake2s {digest}"
+            continue
         for number, line in enumerate(content.splitlines()):
-            yield "file", f"{path} {number}", f"{path}: {line}"
-    for ip in state.host_local:
-        yield "host-local", ip, f"{ip} is reserved"
-    for filter_ in state.filters:
-        name = _name(filter_.ifindex, tables)
-        yield (
-            "filter",
-            f"{name} {filter_.hook} {filter_.name}",
-            f"{name} {filter_.hook} {filter_.name}",
-        )
-    yield from (("firewall", key, text) for key, text in firewall_lines(state.firewall))
+            yield f"{path} {number}", f"{path}: {line}"
+
+
+def _host_local(tables: Tables) -> Lines:
+    for ip in tables.state.host_local:
+        yield ip, f"{ip} is reserved"
+
+
+def _filters(tables: Tables) -> Lines:
+    for one in tables.state.filters:
+        text = f"{_name(one.ifindex, tables)} {one.hook} {one.name}"
+        yield text, text
+
+
+def _firewall(tables: Tables) -> Lines:
+    return firewall_lines(tables.state.firewall)
+
+
+_TABLES: Mapping[str, Callable[[Tables], Lines]] = {
+    "kernel": _kernel,
+    "link": _links,
+    "address": _addresses,
+    "route": _routes,
+    "rule": _rules,
+    "neighbour": _neighbours,
+    "fdb": _fdb,
+    "pod": _pods,
+    "sysctl": _sysctls,
+    "file": _files,
+    "host-local": _host_local,
+    "filter": _filters,
+    "firewall": _firewall,
+}
 
 
 def _name(ifindex: int | None, tables: Tables) -> str:
@@ -119,7 +178,7 @@ def _name(ifindex: int | None, tables: Tables) -> str:
     return link.ifname if link is not None else "-"
 
 
-def _link(link: Link, tables: Tables) -> Iterator[tuple[str, str]]:
+def _link(link: Link, tables: Tables) -> Lines:
     """An attribute a line, so that the one that changed stands alone."""
     name = link.ifname
     yield "", f"{name} is there"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 
 from tracer.core.routes import LOCAL, RouteAnswer, Routes
 from tracer.model.packet import Ip, Mac
@@ -32,7 +32,7 @@ class Tables:
 
     def addresses_of(self, ifindex: int) -> tuple[Address, ...]:
         """The addresses of a device."""
-        return tuple(address for address in self.state.addresses if address.ifindex == ifindex)
+        return tuple(self._addresses.get(ifindex, ()))
 
     def has_address(self, ip: Ip) -> bool:
         """Some device of this node holds the address."""
@@ -70,10 +70,9 @@ class Tables:
             subnet = self.subnet_env.get(_SUBNET[family])
             if subnet is None:
                 continue
-            for address in self.state.addresses:
-                link = self.link(address.ifindex)
-                if _same_address(address.ip, subnet) and link is not None:
-                    return link
+            holder = self._holders.get(_address_of(subnet))
+            if holder is not None:
+                return holder
         named = self.link_named("cni0")
         if named is not None:
             return named
@@ -115,6 +114,23 @@ class Tables:
         return self.state.files.get(path)
 
     @cached_property
+    def _addresses(self) -> dict[int, list[Address]]:
+        found: dict[int, list[Address]] = {}
+        for address in self.state.addresses:
+            found.setdefault(address.ifindex, []).append(address)
+        return found
+
+    @cached_property
+    def _holders(self) -> dict[Ip | None, Link]:
+        """Address -> the first device that holds it."""
+        found: dict[Ip | None, Link] = {}
+        for address in self.state.addresses:
+            link = self.link(address.ifindex)
+            if link is not None:
+                found.setdefault(address.ip, link)
+        return found
+
+    @cached_property
     def _own(self) -> frozenset[Ip]:
         return frozenset(address.ip for address in self.state.addresses)
 
@@ -139,8 +155,9 @@ class Tables:
         }
 
 
-def _same_address(ip: Ip, interface: str) -> bool:
+def _address_of(interface: str) -> Ip | None:
+    """`10.244.1.1` of `10.244.1.1/24`."""
     try:
-        return ip_interface(interface).ip == ip_address(ip)
+        return str(ip_interface(interface).ip)
     except ValueError:
-        return False
+        return None

@@ -1,5 +1,6 @@
 """How a line looks: 100 plain columns, the last word at 98, colour only on request."""
 
+import re
 from textwrap import wrap as _wrap
 from typing import Any, TypeVar
 
@@ -22,6 +23,9 @@ _VERDICT = {
     Outcome.UNKNOWN: "yellow",
 }
 _TURN = {Turn.FIXED: "green", Turn.BROKEN: "red", Turn.OTHER: "red", Turn.UNKNOWN: "yellow"}
+
+_ODD = re.compile(rb'[^ -~]|\\[^"\\]')
+"""In JSON: beyond printable ASCII, or a control character's escape."""
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -69,7 +73,17 @@ def plain_record(record: AnyRecord) -> AnyRecord:
     Names, annotations and firewall rules come from elsewhere: control characters and everything
     beyond ASCII are shown as escapes, so that no text can move the cursor or hide a line.
     """
+    if _is_plain(record):
+        return record
     return msgspec.convert(_plain(msgspec.to_builtins(record)), type(record))
+
+
+def _is_plain(record: Record) -> bool:
+    """Most are, and then no string need be looked at one by one."""
+    try:
+        return _ODD.search(msgspec.json.encode(record)) is None
+    except UnicodeEncodeError:
+        return False
 
 
 def _plain(value: Any) -> Any:
