@@ -15,31 +15,33 @@ def who(diagnosis: Diagnosis) -> list[str]:
     )
     names = max(len(end_word(end)) for end, _ in ends)
     ips = max(len(end.ip) for end, _ in ends)
-    nodes = max(len(_on(end, underlay)) for end, underlay in ends)
-    sent = _sent(diagnosis)
+    nodes = max(len(on(end, underlay)) for end, underlay in ends)
+    probes = sent(diagnosis)
     if names + ips + nodes + 4 > WIDTH:
         lines = [line for end, underlay in ends for line in _tall(end, underlay)]
-        return [*lines, *wrapped(sent, 4)]
+        return [*lines, *wrapped(probes, 4)]
     lines = [
-        f"{end_word(end):<{names}}  {end.ip:<{ips}}  {_on(end, underlay)}" for end, underlay in ends
+        f"{end_word(end):<{names}}  {end.ip:<{ips}}  {on(end, underlay)}" for end, underlay in ends
     ]
-    wide = f"{lines[1]:<{names + ips + nodes + 4}}        {sent}"
+    wide = f"{lines[1]:<{names + ips + nodes + 4}}        {probes}"
     if len(wide) <= WIDTH:
         return [lines[0], wide]
-    return [*lines, *wrapped(sent, 4)]
+    return [*lines, *wrapped(probes, 4)]
 
 
 def _tall(end: End, underlay: str | None) -> list[str]:
     """A name too long for a table: below it what it is."""
-    return [*wrapped(end_word(end), 0), *wrapped(f"{end.ip}  {_on(end, underlay)}", 4)]
+    return [*wrapped(end_word(end), 0), *wrapped(f"{end.ip}  {on(end, underlay)}", 4)]
 
 
-def _on(end: End, underlay: str | None) -> str:
+def on(end: End, underlay: str | None) -> str:
+    """`on node-a 192.0.2.11`."""
     host = " (host network)" if end.host_network else ""
     return f"on {end.node} {underlay or ''}".rstrip() + host
 
 
-def _sent(diagnosis: Diagnosis) -> str:
+def sent(diagnosis: Diagnosis) -> str:
+    """`5 icmp probes, vxlan vni 1 udp 8472`."""
     plan, overlay = diagnosis.request.plan, diagnosis.overlay
     words = [_probes(plan) if plan is not None else _watched(diagnosis.request.passive_s)]
     request = diagnosis.request
