@@ -104,7 +104,7 @@ def macs(diagnosis: Diagnosis, style: Style) -> list[str]:
     lines: list[str] = []
     for row in diagnosis.macs:
         lines.append(f"  {row.node} as {row.peer} and itself know it")
-        lines += evidence(_rows(row), style)
+        lines += evidence(mac_rows(row), style)
         lines.append("")
     return lines
 
@@ -115,7 +115,8 @@ def disagree(row: ThreeMacs) -> bool:
     return len(known) > 1
 
 
-def _rows(row: ThreeMacs) -> tuple[Evidence, ...]:
+def mac_rows(row: ThreeMacs) -> tuple[Evidence, ...]:
+    """All five as evidence; what is not the device's own differs."""
     values = (
         ("advertised", row.advertised, f"lease of {row.node}"),
         ("programmed", row.programmed, f"{row.peer} neighbour"),

@@ -130,7 +130,7 @@ def _hop(
     nodes, devices = widths
     sign = "X" if hop.drop is not None else str(number)
     direction = "" if hop.drop is not None else hop.direction.value
-    time = _time(hop.since_us)
+    time = elapsed(hop.since_us)
     head = f"{sign:>2}  {hop.node:<{nodes}}  {_device(hop):<{devices}}  {direction:<3} {time:>9}"
     words = describe(hop, before).split("  ")
     rest: list[str] = []
@@ -144,7 +144,7 @@ def _hop(
     return lines
 
 
-def _time(since_us: int | None) -> str:
+def elapsed(since_us: int | None) -> str:
     """Three units, so that the column stays nine wide."""
     if since_us is None:
         return ""

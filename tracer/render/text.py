@@ -1,9 +1,8 @@
 """The terminal's text: from a Diagnosis alone, so that live and replay print the same bytes."""
 
-from tracer.core.words import trace_command
 from tracer.model.diagnosis import Diagnosis, Skipped
-from tracer.model.path import Outcome
 from tracer.render import findings, headline, paths
+from tracer.render.advice import again
 from tracer.render.style import WIDTH, Style, command_lines, plain, wrapped
 
 DEPTHS = ("verdict", "path", "full")
@@ -83,16 +82,10 @@ def not_checked(skipped: tuple[Skipped, ...], *, full: bool) -> list[str]:
 
 def _next(diagnosis: Diagnosis) -> list[str]:
     """Every answer but "all is well" ends with what to type next."""
-    verdict = diagnosis.verdict
-    command = trace_command(diagnosis.request)
-    if verdict.exit_code == 0:
+    found = again(diagnosis)
+    if found is None:
         return []
-    why = "after the fix, to see it arrive"
-    if verdict.outcome is Outcome.UNKNOWN:
-        why = "once what is missing can be seen"
-        if diagnosis.request.plan is None and not diagnosis.paths:
-            command = command.partition(" --passive")[0]
-            why = "to send probes instead of waiting for traffic"
+    command, why = found
     line = f"next: {command}"
     wide = f"{line}    {why}"
     if len(wide) <= WIDTH:
