@@ -150,8 +150,13 @@ class Page:
         return self._browser.ask(method, self._session, **words)
 
     def value(self, script: str) -> Any:
-        """What an expression gives, evaluated from outside: the page itself may run nothing."""
-        found = self._do("Runtime.evaluate", expression=script, returnByValue=True)
+        """What an expression gives (a promise: what it comes to), evaluated from outside.
+
+        The page itself may run nothing.
+        """
+        found = self._do(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 

@@ -16,6 +16,7 @@ FORMATS = {
     "verdict.txt": ("--depth", "verdict"),
     "diagnosis.json": ("--json",),
     "report.md": ("--format", "markdown"),
+    "report.html": ("--format", "html"),
     "path.mmd": ("--format", "mermaid"),
     "summary.md": ("--format", "summary"),
 }

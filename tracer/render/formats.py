@@ -12,6 +12,7 @@ class Format(StrEnum):
     TEXT = "text"
     SUMMARY = "summary"
     MARKDOWN = "markdown"
+    HTML = "html"
     MERMAID = "mermaid"
     JSON = "json"
 
@@ -53,6 +54,10 @@ def rendered(
             from tracer.render.markdown import markdown
 
             return markdown(diagnosis, drawn=diagram is Look.MERMAID).encode()
+        case Format.HTML:
+            from tracer.render.html import html
+
+            return html(diagnosis).encode()
         case Format.MERMAID:
             from tracer.render.mermaid import mermaid
 

@@ -6,6 +6,7 @@ from tracer.core.words import end_word
 from tracer.model.diagnosis import Diagnosis, Evidence, Finding
 from tracer.model.path import Outcome
 from tracer.model.request import End
+from tracer.render.advice import steps
 from tracer.render.headline import on
 from tracer.render.prose import block, cell, code, prose
 
@@ -65,24 +66,12 @@ def evidence(rows: tuple[Evidence, ...]) -> list[str]:
 
 def fix(finding: Finding) -> Iterator[list[str]]:
     """Words, and the commands below them in blocks of their own."""
-    yield from _told(finding.fix)
+    for step in steps(finding.fix):
+        yield [prose(step.words)]
+        if step.commands:
+            yield block("\n".join(step.commands), "sh")
 
 
 def confirm(finding: Finding, again: str) -> Iterator[list[str]]:
     """The commands that show that it worked, and the trace once more."""
     yield block("\n".join((*finding.confirm, again)), "sh")
-
-
-def _told(parts: tuple[str, ...]) -> Iterator[list[str]]:
-    """A part that ends in a colon, and the first one, is words; the others are commands."""
-    commands: list[str] = []
-    for number, part in enumerate(parts):
-        if number and not part.endswith(":"):
-            commands.append(part)
-            continue
-        if commands:
-            yield block("\n".join(commands), "sh")
-            commands = []
-        yield [prose(part)]
-    if commands:
-        yield block("\n".join(commands), "sh")

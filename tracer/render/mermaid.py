@@ -17,6 +17,12 @@ _SAFE = frozenset(string.ascii_letters + string.digits + " .,:/+_()='-")
 LONGEST = 120
 """Characters of one line of a label; the whole entry stands in the report's text."""
 
+SETTINGS = (
+    '%%{init: {"flowchart": {"wrappingWidth": 640, "rankSpacing": 40,'
+    ' "subGraphTitleMargin": {"top": 4, "bottom": 24}}}}%%'
+)
+"""Entries on one line each, no long way down, and room for a node's name."""
+
 STYLES = (
     "classDef bad stroke:#b00020,stroke-width:4px",
     "classDef ended stroke:#b00020,stroke-width:4px,stroke-dasharray:2 3",
@@ -30,7 +36,10 @@ def mermaid(diagnosis: Diagnosis) -> str:
     fold = deciding(safe)
     if fold is None:
         return 'flowchart TD\n  nothing["no packet was seen"]\n'
-    return "\n".join(("flowchart TD", *_chart(fold, safe), *(f"  {one}" for one in STYLES))) + "\n"
+    return (
+        "\n".join((SETTINGS, "flowchart TD", *_chart(fold, safe), *(f"  {one}" for one in STYLES)))
+        + "\n"
+    )
 
 
 def deciding(diagnosis: Diagnosis) -> Fold | None:
