@@ -13,9 +13,9 @@ LAYERS = (
     {"errors", "model"},
     {"core"},
     {"bundle", "capture", "collect", "render"},
-    {"session", "ends", "record", "agent"},
+    {"session", "ends", "plan", "record", "agent"},
     {"lab"},
-    {"cli"},
+    {"api", "cli"},
     {"__main__"},
 )
 """From the bottom up: a file imports from its own package or from a layer further down."""

@@ -134,9 +134,7 @@ class Recorder:
     def _send_or_watch(self) -> None:
         plan, session = self._request.plan, self._session
         if plan is None:
-            seconds = self._request.passive_s or 0.0
-            self._progress(f"watching the pods' own traffic for {seconds:g} s")
-            session.listen(lambda: not session.listening(), time.monotonic() + seconds)
+            self._watch(self._request.passive_s or 0.0)
             return
         total = 0
         for order in self._probes(plan):
@@ -149,6 +147,24 @@ class Recorder:
             time.monotonic() + total * INTERVAL_MS / 1000 + REPLY_MS / 1000 + 1.0,
         )
         self._settle()
+
+    def _watch(self, seconds: float) -> None:
+        """The pods' own traffic, for so long, or until there is enough of it or nobody left."""
+        session, begun = self._session, time.monotonic()
+        self._progress(f"watching the pods' own traffic for {seconds:g} s")
+        try:
+            session.listen(lambda: not session.listening() or session.full, begun + seconds)
+        finally:
+            passed = time.monotonic() - begun
+            watched = seconds if passed >= seconds else round(passed, 1)
+            self._request = msgspec.structs.replace(self._request, passive_s=watched)
+        if session.full:
+            session.trouble(
+                None,
+                f"the recording ended after {watched:g} s: {len(session.observations)} observations"
+                " were enough",
+                "a shorter time does as well: --for",
+            )
 
     def _settle(self) -> None:
         """Wait as long as the kernel may still tell what became of a probe, and no longer."""

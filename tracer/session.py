@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from tracer import __version__
+from tracer.bundle.limits import MOST_OBSERVATIONS
 from tracer.collect.transport import Channel, Item, StreamEnd, agent_line, sudo_hint
 from tracer.errors import FlantraceError
 from tracer.model.bundle import AgentEnd, AgentReport, Trouble
@@ -29,6 +31,9 @@ BEAT_S = 1.0
 SILENCE_S = 8.0
 """An agent that says nothing for so long (its heartbeat is 1 s) has stopped answering."""
 
+ENOUGH = 50_000
+"""Observations that explain whatever there is to explain: six thousand packets on eight hops."""
+
 BACKLOG = 100_000
 """Lines waiting to be taken; beyond it the pipes fill, and the rings count what they lose."""
 
@@ -48,6 +53,7 @@ class Session:
         self.byes: dict[str, Bye] = {}
         self.gone: set[str] = set()
         self.observations: list[Observation] = []
+        self._beyond: Counter[str] = Counter()
         self.sent: list[Sent] = []
         self.troubles: list[Trouble] = []
 
@@ -93,6 +99,11 @@ class Session:
             self._keep_alive()
         return True
 
+    @property
+    def full(self) -> bool:
+        """More observations would explain nothing more, and have to be stored and read."""
+        return len(self.observations) >= ENOUGH
+
     def listening(self) -> set[str]:
         """Nodes whose agent still answers."""
         return set(self._channels) - self.gone
@@ -122,7 +133,7 @@ class Session:
             attach=ready.attach if ready else None,
             drops=ready.drops if ready else False,
             reasons=ready.reasons if ready else False,
-            lost=bye.lost if bye else None,
+            lost=bye.lost + self._beyond[node] if bye and bye.lost is not None else None,
             counters=bye.links if bye else {},
         )
 
@@ -132,8 +143,10 @@ class Session:
     def _take(self, node: str, item: Item) -> None:
         self._heard[node] = time.monotonic()
         match item:
-            case Observation():
+            case Observation() if len(self.observations) < MOST_OBSERVATIONS:
                 self.observations.append(item)
+            case Observation():
+                self._beyond[node] += 1
             case NodeState():
                 self.nodes[node] = item
             case Sent():

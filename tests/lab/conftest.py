@@ -11,6 +11,12 @@ from tests.lab.universe import Universe
 PING = str(Path(__file__).with_name("ping.py"))
 
 
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trace that finds a fault keeps its recording in the folder where it was typed."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def universe() -> Iterator[Universe]:
     """An empty universe."""

@@ -12,13 +12,11 @@ from tracer.cli.delivery import deliver, delivery_of
 from tracer.cli.interrupts import interruptible
 from tracer.cli.progress import Progress
 from tracer.errors import UsageError
-from tracer.model.request import ProbeKind, ProbePlan
+from tracer.model.request import ProbePlan
+from tracer.plan import MOST_PROBES, probe_plan
 
 if TYPE_CHECKING:
     from tracer.record import Order
-
-MOST_PROBES = 1000
-"""A trace explains packets; a flood of them explains nothing more."""
 
 
 @click.command()
@@ -114,24 +112,8 @@ def _plan(words: dict[str, object]) -> tuple[ProbePlan | None, float | None]:
                 hint="leave out --probe, --port, --count and --size",
             )
         return None, _seconds(str(words["duration"]))
-    if kind != "icmp" and port is None:
-        raise UsageError(
-            f"--probe {kind} needs --port", where="the command line", hint="--port 80, say"
-        )
-    if kind == "icmp" and port is not None:
-        raise UsageError(
-            "--port is for tcp and udp probes", where="the command line", hint="add --probe tcp"
-        )
-    return (
-        ProbePlan(
-            kind=ProbeKind(str(kind)),
-            port=port if isinstance(port, int) else None,
-            count=count if isinstance(count, int) else 5,
-            size=size if isinstance(size, int) else None,
-            full_mtu=kind == "icmp" and count is None and size is None,
-        ),
-        None,
-    )
+    numbers = (value if isinstance(value, int) else None for value in (port, count, size))
+    return probe_plan(str(kind), *numbers), None
 
 
 def _seconds(text: str) -> float:
