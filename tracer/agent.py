@@ -200,7 +200,7 @@ class Agent:
         *lines, self._pending = (self._pending + data).split(b"\n")
         try:
             return [codec.to_agent(line) for line in lines if line]
-        except codec.DecodeError as error:
+        except codec.DECODE_ERRORS as error:
             self._say(Problem(what=f"the operator's line is not understood: {error}", hint=SKEW))
             raise Leave from None
 

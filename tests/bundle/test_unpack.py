@@ -137,3 +137,20 @@ def test_a_damaged_bundle_is_read_or_refused_but_never_a_traceback(at: int, nois
         pass
     finally:
         path.unlink()
+
+
+@pytest.mark.parametrize(
+    "name", ["bundle.json", "cluster.json", "nodes/n.json", "observations.jsonl"]
+)
+def test_text_that_is_not_utf_8_is_said(tmp_path: Path, name: str) -> None:
+    texts_of = texts(_written(tmp_path))
+    texts_of[name] = b'{"a": "\xff"}'
+    members = (file(f"top/{one}", content) for one, content in texts_of.items())
+    with pytest.raises(BadBundle, match=f"damaged: {name}"):
+        read(archive(tmp_path / "odd.tgz", *members))
+
+
+def _written(folder: Path) -> Path:
+    path = folder / "whole.tgz"
+    path.write_bytes(WHOLE)
+    return path

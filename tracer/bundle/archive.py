@@ -126,7 +126,7 @@ def _decoded(path: Path, name: str, text: bytes | None, kind: type[AnyRecord]) -
         )
     try:
         return codec.read(text, kind)
-    except (codec.DecodeError, RecursionError) as error:
+    except codec.DECODE_ERRORS as error:
         raise BadBundle(
             f"{path.name} is damaged: {name}: {error}", where=str(path), hint="copy it again"
         ) from None

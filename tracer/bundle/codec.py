@@ -14,8 +14,8 @@ _encoder = msgspec.json.Encoder()
 _from_agent: msgspec.json.Decoder[FromAgent] = msgspec.json.Decoder(FromAgent)
 _to_agent: msgspec.json.Decoder[ToAgent] = msgspec.json.Decoder(ToAgent)
 
-DecodeError = msgspec.DecodeError
-"""What the functions below raise on text that is not JSON, or not of the type."""
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the functions below raise on text that is not JSON, not UTF-8, or not of the type."""
 
 
 def line(record: Record) -> bytes:
@@ -43,15 +43,15 @@ def _laid_out(value: object) -> bytes:
 
 
 def from_agent(text: bytes) -> FromAgent:
-    """A line that an agent wrote; DecodeError if it is none."""
+    """A line that an agent wrote; one of DECODE_ERRORS if it is none."""
     return _from_agent.decode(text)
 
 
 def to_agent(text: bytes) -> ToAgent:
-    """A line that an operator wrote; DecodeError if it is none."""
+    """A line that an operator wrote; one of DECODE_ERRORS if it is none."""
     return _to_agent.decode(text)
 
 
 def read(text: bytes, kind: type[AnyRecord]) -> AnyRecord:
-    """A record of the given type; DecodeError names the field that is wrong."""
+    """A record of the given type; one of DECODE_ERRORS names what is wrong."""
     return msgspec.json.decode(text, type=kind)

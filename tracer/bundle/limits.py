@@ -1,5 +1,7 @@
 """How much a bundle may hold. Far above what is real, and little enough to read without harm."""
 
+from ipaddress import ip_address
+
 from tracer.errors import BadBundle
 from tracer.model.bundle import Bundle
 from tracer.model.cluster import ClusterState
@@ -39,7 +41,15 @@ class Scale:
 
 
 def check(bundle: Bundle, name: str) -> Bundle:
-    """The same bundle; BadBundle for numbers that no recording has."""
+    """The same bundle; BadBundle for numbers that no recording has, or for no address at an end.
+
+    Whatever else is odd in a recording is a fact about it: the core copes.
+    """
+    for end in (bundle.request.source, bundle.request.destination):
+        if not _is_ip(end.ip):
+            raise BadBundle(
+                f"{name} is damaged: {end.ip!r} is no address", where=name, hint="copy it again"
+            )
     cluster: ClusterState = bundle.cluster
     for count, most, what in (
         (len(bundle.observations), MOST_OBSERVATIONS, "observations"),
@@ -54,3 +64,10 @@ def check(bundle: Bundle, name: str) -> Bundle:
                 hint="flantrace writes none such; where does it come from?",
             )
     return bundle
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False

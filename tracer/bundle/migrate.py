@@ -6,10 +6,10 @@ them. The format's number moves only when a field is removed or changes its mean
 
 from collections.abc import Callable, Mapping
 
-import msgspec
-
+from tracer.bundle import codec
 from tracer.errors import BadBundle
 from tracer.model.bundle import FORMAT
+from tracer.model.record import Record
 
 Texts = dict[str, bytes]
 
@@ -17,7 +17,7 @@ STEPS: Mapping[int, Callable[[Texts], Texts]] = {}
 """Format -> the step that lifts it to the next. Format 1 is the first."""
 
 
-class _Version(msgspec.Struct):
+class _Version(Record, frozen=True):
     format: int
 
 
@@ -37,8 +37,8 @@ def lifted(texts: Texts, name: str) -> Texts:
 def version(head: bytes, name: str) -> int:
     """The format that bundle.json names. BadBundle for one that cannot be read."""
     try:
-        found = msgspec.json.decode(head, type=_Version).format
-    except (msgspec.DecodeError, RecursionError) as error:
+        found = codec.read(head, _Version).format
+    except codec.DECODE_ERRORS as error:
         raise BadBundle(
             f"{name} is damaged: bundle.json: {error}", where=name, hint="copy it again"
         ) from None

@@ -103,7 +103,7 @@ class Api:
         """GET one path and check it against the fields that we use."""
         try:
             return msgspec.json.decode(self._body(path, what), type=kind)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise CollectFailed(
                 f"the API server's answer on {what} cannot be understood: {error}",
                 where=f"{self.server}{path}",

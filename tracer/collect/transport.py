@@ -152,7 +152,7 @@ class Channel:
         while stream is not None and (line := stream.readline(LONGEST_LINE)):
             try:
                 message = codec.from_agent(line)
-            except (codec.DecodeError, RecursionError) as error:
+            except codec.DECODE_ERRORS as error:
                 text = line[:200].decode(errors="replace").rstrip()
                 noise += 1
                 if greeted or noise > NOISE:
