@@ -40,6 +40,7 @@ class _Head(Record, frozen=True, kw_only=True):
     sent: tuple[Sent, ...] = ()
     datagrams: tuple[Datagram, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    redacted: bool = False
 
 
 _HEAD_FIELDS = _Head.__struct_fields__
