@@ -1,0 +1,1 @@
+"""A recording without its names, addresses, MACs and payload: what may leave the building."""
