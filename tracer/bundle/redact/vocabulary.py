@@ -132,7 +132,11 @@ ufw-user-forward ufw-before-input ufw-before-forward ufw-after-input ufw-after-f
 kube-cluster-ip kube-loop-back kube-external-ip cluster-ips nodeport-ips services service-ips
 cali-forward cali-input cali-output cali-prerouting cali-postrouting cali-from-wl-dispatch
 cali-to-wl-dispatch cali-nat-outgoing calico cilium kube-router docker libvirt
-no-endpoint-services nodeports masquerading mark-for-masquerade firewall-ips firewall-check
+flannel-ipv4 flannel-ipv6 postrtg nat-prerouting nat-output nat-postrouting filter-prerouting
+filter-input filter-forward filter-output filter-prerouting-pre-dnat filter-output-post-dnat
+filter-output-pre-dnat service-endpoints-check cluster-ips-check nodeport-endpoints-check
+reject-chain no-endpoint-nodeports no-endpoint-services nodeports masquerading
+mark-for-masquerade firewall-ips firewall-check
 tcp udp icmp icmpv6 ipv6-icmp icmp6 igmp esp ah sctp dccp gre all ipip ipencap
 new established related untracked invalid original reply expected
 local unicast broadcast multicast anycast blackhole unreachable prohibit throw nat xresolve
