@@ -41,6 +41,7 @@ class _Head(Record, frozen=True, kw_only=True):
     sent: tuple[Sent, ...] = ()
     datagrams: tuple[Datagram, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    redacted: bool = False
 
 
 OBSERVATIONS = "observations.jsonl"

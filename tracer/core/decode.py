@@ -12,7 +12,7 @@ from tracer.model.observation import Device, Direction, Observation
 from tracer.model.packet import Arp, Inner, InnerId, Mac, Outer, Packet
 
 IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
-_VLAN_TAGS = {0x8100, 0x88A8}
+VLAN_TAGS = {0x8100, 0x88A8}
 _PODS_VIEW = {Device.POD, Device.BRIDGE, Device.VTEP}
 _DIGESTED = {4: 32, 6: 24}
 """Payload bytes in the digest. IPv6 in IPv6 leaves room for 24 of the 160 captured."""
@@ -29,13 +29,13 @@ class _Frame:
 
 def decode(observation: Observation, vxlan_ports: frozenset[int]) -> Packet:
     """One observation's headers as far as they can be read. Never raises."""
-    frame = _Frame(observation.headers, _ports(observation, vxlan_ports), observation.length)
+    frame = _Frame(observation.headers, ports_here(observation, vxlan_ports), observation.length)
     if observation.ethernet:
         return _ethernet(frame, 0, observation)
     return _network(frame, 0, observation.ethertype, None, observation)
 
 
-def _ports(observation: Observation, ports: frozenset[int]) -> frozenset[int]:
+def ports_here(observation: Observation, ports: frozenset[int]) -> frozenset[int]:
     """On the pods' side of the VTEP a datagram to the VXLAN port is the pods' own affair.
 
     Not so for freed ones: dropped in OUTPUT, it has outer headers, and still flannel.1 as device.
@@ -52,7 +52,7 @@ def _ethernet(frame: _Frame, at: int, observation: Observation | None) -> Packet
     macs = (data[at + 6 : at + 12].hex(":"), data[at : at + 6].hex(":"))
     ethertype = unpack_from("!H", data, at + 12)[0]
     at += 14
-    while ethertype in _VLAN_TAGS:
+    while ethertype in VLAN_TAGS:
         if len(data) < at + 4:
             return Packet(src_mac=macs[0], dst_mac=macs[1], truncated=True)
         ethertype = unpack_from("!H", data, at + 2)[0]
@@ -85,8 +85,8 @@ def _network(
             truncated=header.why is None,
             undecodable=header.why,
         )
-    behind = _behind(frame.data, header)
-    if observation is not None and _is_vxlan(frame, header, behind, observation):
+    behind = behind_ip(frame.data, header)
+    if observation is not None and is_vxlan(frame.data, header, behind, frame.ports, observation):
         return _encapsulated(frame, header, behind, macs)
     inner, truncated = _inner(frame, header, behind, macs)
     return Packet(inner=inner, src_mac=src_mac, dst_mac=dst_mac, truncated=truncated)
@@ -108,7 +108,8 @@ def _arp(data: bytes, at: int) -> tuple[Arp | None, str | None, bool]:
     return arp, None, False
 
 
-def _behind(data: bytes, header: IpHeader) -> Transport:
+def behind_ip(data: bytes, header: IpHeader) -> Transport:
+    """The transport header, as far as this packet has one."""
     if header.payload_at is None:
         return Transport(truncated=True)
     if header.fragment_offset:
@@ -117,15 +118,16 @@ def _behind(data: bytes, header: IpHeader) -> Transport:
     return transport(header.protocol, data, header.payload_at, length)
 
 
-def _is_vxlan(frame: _Frame, header: IpHeader, behind: Transport, observation: Observation) -> bool:
-    if header.protocol != UDP or behind.dst_port not in frame.ports:
+def is_vxlan(
+    data: bytes, header: IpHeader, behind: Transport, ports: frozenset[int], seen: Observation
+) -> bool:
+    """A datagram is VXLAN by its port; `ports`: those of `ports_here`."""
+    if header.protocol != UDP or behind.dst_port not in ports:
         return False
-    if observation.device in _PODS_VIEW:
-        return _vni(frame.data, behind) is not None
-    return True
+    return seen.device not in _PODS_VIEW or vni_of(data, behind) is not None
 
 
-def _vni(data: bytes, behind: Transport) -> int | None:
+def vni_of(data: bytes, behind: Transport) -> int | None:
     """The VNI of the VXLAN header (RFC 7348), if its I flag says that there is one."""
     at = behind.payload_at
     if at is None or len(data) < at + 8 or not data[at] & 0x08:
@@ -137,7 +139,7 @@ def _encapsulated(
     frame: _Frame, header: IpHeader, behind: Transport, macs: tuple[Mac, Mac] | None
 ) -> Packet:
     src_mac, dst_mac = macs or (None, None)
-    vni = _vni(frame.data, behind)
+    vni = vni_of(frame.data, behind)
     outer = Outer(
         src_mac=src_mac,
         dst_mac=dst_mac,
@@ -196,6 +198,12 @@ def _inner(
 
 
 def _payload_digest(data: bytes, header: IpHeader, behind: Transport) -> str | None:
+    span = digested(data, header, behind)
+    return digest(data, *span) if span is not None else None
+
+
+def digested(data: bytes, header: IpHeader, behind: Transport) -> tuple[int, int] | None:
+    """The payload bytes that tell one packet from another: [start, end). None: there are none."""
     at = behind.payload_at
     if at is None or header.payload_at is None:
         return None
@@ -203,7 +211,7 @@ def _payload_digest(data: bytes, header: IpHeader, behind: Transport) -> str | N
     end = min(len(data), header.payload_at + header.payload_length)
     if end <= at:
         return None
-    return digest(data, at, min(end, at + _DIGESTED[6 if ":" in header.src else 4]))
+    return at, min(end, at + _DIGESTED[6 if ":" in header.src else 4])
 
 
 def _quoted(frame: _Frame, behind: Transport) -> InnerId | None:
@@ -214,11 +222,11 @@ def _quoted(frame: _Frame, behind: Transport) -> InnerId | None:
     header = ip_header(frame.data, at, 0)
     if isinstance(header, Unreadable):
         return None
-    quoted = _behind(frame.data, header)._replace(quote_at=None)
+    quoted = behind_ip(frame.data, header)._replace(quote_at=None)
     if (
         header.protocol == UDP
         and quoted.dst_port in frame.ports
-        and _vni(frame.data, quoted) is not None
+        and vni_of(frame.data, quoted) is not None
     ):
         inside = _ethernet(frame, (quoted.payload_at or 0) + 8, None)
         if inside.inner is not None:

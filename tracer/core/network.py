@@ -1,5 +1,6 @@
 """The IP header, version 4 or 6 with its extension headers. Cut off or nonsense is a value."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import IPv6Address
 from struct import unpack_from
@@ -108,22 +109,27 @@ def _ipv6(data: bytes, start: int, wire_length: int) -> IpHeader | Unreadable:
     )
 
 
-def _extensions(
-    data: bytes, at: int, following: int
-) -> tuple[int | None, int, tuple[int, bool, int] | None]:
-    """Walk the extension headers: (where the transport begins, its protocol, fragment fields)."""
-    fragment = None
-    while following in _EXTENSIONS:
-        if len(data) < at + 8:
-            return None, following, fragment
+def extension_headers(data: bytes, at: int, following: int) -> Iterator[tuple[int, int, int]]:
+    """(its kind, where it begins, its length) of each extension header whose start was captured."""
+    while following in _EXTENSIONS and len(data) >= at + 8:
         if following == FRAGMENT:
-            word, identification = unpack_from("!HI", data, at + 2)
-            fragment = (word & 0xFFF8, bool(word & 1), identification)
             size = 8
         elif following == AUTHENTICATION:
             size = (data[at + 1] + 2) * 4
         else:
             size = (data[at + 1] + 1) * 8
-        following = data[at]
-        at += size
-    return at, following, fragment
+        yield following, at, size
+        following, at = data[at], at + size
+
+
+def _extensions(
+    data: bytes, at: int, following: int
+) -> tuple[int | None, int, tuple[int, bool, int] | None]:
+    """Walk the extension headers: (where the transport begins, its protocol, fragment fields)."""
+    fragment = None
+    for kind, start, size in extension_headers(data, at, following):
+        if kind == FRAGMENT:
+            word, identification = unpack_from("!HI", data, start + 2)
+            fragment = (word & 0xFFF8, bool(word & 1), identification)
+        following, at = data[start], start + size
+    return (None if following in _EXTENSIONS else at), following, fragment

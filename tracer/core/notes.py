@@ -15,6 +15,7 @@ def notes(case: Case) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(
             (
+                *_redacted(case),
                 *_shape(case),
                 *_answers(case),
                 *_troubles(case),
@@ -24,6 +25,14 @@ def notes(case: Case) -> tuple[str, ...]:
             )
         )
     )
+
+
+def _redacted(case: Case) -> Iterator[str]:
+    if case.bundle.redacted:
+        yield (
+            "Names, addresses and MACs in this recording were replaced: commands need the real"
+            " ones."
+        )
 
 
 def _shape(case: Case) -> Iterator[str]:

@@ -62,3 +62,5 @@ class Bundle(Record, frozen=True, kw_only=True):
     datagrams: tuple[Datagram, ...] = ()
     """Test datagrams that flantrace sent on the underlay."""
     troubles: tuple[Trouble, ...] = ()
+    redacted: bool = False
+    """Names, addresses, MACs and payload were replaced (bundle/redact)."""
