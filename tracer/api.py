@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tracer.bundle import archive
+from tracer.bundle.redact import redacted
 from tracer.bundle.unpack import DEFAULT_LIMIT
 from tracer.core import diagnose as core
 from tracer.errors import FlantraceError, UsageError
@@ -34,6 +35,7 @@ __all__ = [
     "collect",
     "diagnose",
     "load",
+    "redact",
     "render",
     "save",
 ]
@@ -117,6 +119,15 @@ def _member(word: str, kind: type[_Word], where: str) -> _Word:
     except ValueError:
         hint = f"one of {', '.join(kind)}"
         raise UsageError(f"{word!r} is none that is known", where=where, hint=hint) from None
+
+
+def redact(bundle: Bundle, key: bytes | None = None) -> Bundle:
+    """The same recording without its names, addresses, MACs and payload.
+
+    `key`: a secret of at least 16 bytes, so that several recordings get the same tokens; None: a
+    fresh one. docs/reference/redaction.md says what is kept.
+    """
+    return redacted(bundle, key)
 
 
 def load(path: str | Path, max_unpacked: int = DEFAULT_LIMIT) -> Bundle:

@@ -13,6 +13,7 @@ from tracer.cli.agent import agent
 from tracer.cli.cleanup import cleanup
 from tracer.cli.diff import diff
 from tracer.cli.lab import lab
+from tracer.cli.redact import redact
 from tracer.cli.replay import replay
 from tracer.cli.report import report
 from tracer.cli.trace import trace
@@ -34,7 +35,7 @@ def flantrace() -> None:
     """Follow a packet from pod to pod over flannel's VXLAN, and name what stops it."""
 
 
-for command in (trace, replay, report, diff, lab, cleanup, agent):
+for command in (trace, replay, report, diff, redact, lab, cleanup, agent):
     flantrace.add_command(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +13,9 @@ from tracer.bundle.unpack import DEFAULT_LIMIT
 from tracer.collect.transport import own_command
 from tracer.errors import UsageError
 from tracer.render.formats import Format, Look
+
+if TYPE_CHECKING:
+    from tracer.model.bundle import Bundle
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -89,6 +92,20 @@ reach = _stacked(
     ),
 )
 
+redaction = _stacked(
+    click.option(
+        "--redact",
+        is_flag=True,
+        help="Replace names, addresses and MACs, and cut payload, in all that is written.",
+    ),
+    click.option(
+        "--redact-key",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="A secret of 16 bytes or more: recordings redacted with it have the same tokens.",
+    ),
+)
+
 delivery = _stacked(
     click.option(
         "--save",
@@ -116,6 +133,20 @@ unpacked = click.option(
     show_default=True,
     help="Refuse a bundle that unpacks to more.",
 )
+
+
+def as_asked(bundle: Bundle, words: dict[str, object]) -> Bundle:
+    """The recording, redacted if that is asked for. UsageError for a key that is none."""
+    if not words["redact"]:
+        if words["redact_key"] is not None:
+            raise UsageError(
+                "--redact-key without --redact", where="the command line", hint="add --redact"
+            )
+        return bundle
+    from tracer.bundle.redact import redacted
+
+    key = words["redact_key"]
+    return redacted(bundle, key.read_bytes() if isinstance(key, Path) else None)
 
 
 def way_to_nodes(

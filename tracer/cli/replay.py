@@ -11,9 +11,11 @@ from tracer.cli.answer import answer_of, print_answer
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.output
+@options.redaction
 @options.unpacked
 def replay(file: Path, max_unpacked: int, **words: object) -> int:
     """Diagnose a recorded bundle again: the same output as the live trace, byte for byte."""
     from tracer.bundle.archive import read
 
-    return print_answer(read(file, max_unpacked), answer_of(words))
+    answer = answer_of(words)
+    return print_answer(options.as_asked(read(file, max_unpacked), words), answer)

@@ -13,6 +13,7 @@ from tracer.render.formats import Format
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.output
+@options.redaction
 @click.option(
     "-o",
     "--output",
@@ -35,7 +36,7 @@ def report(file: Path, output: Path | None, max_unpacked: int, **words: object) 
         answer = replace(answer, form=Format.MARKDOWN)
     if output is not None:
         check_target(output, what="the report", option="-o")
-    bundle = read(file, max_unpacked)
+    bundle = options.as_asked(read(file, max_unpacked), words)
     diagnosis = diagnose(bundle)
     if output is None:
         show(bundle, diagnosis, answer)

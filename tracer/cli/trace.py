@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.reach
 @options.output
 @options.delivery
+@options.redaction
 @click.option(
     "--probe",
     "kind",
@@ -75,7 +76,8 @@ def _trace(source: str, destination: str, words: dict[str, object]) -> int:
                 interrupted = True
         finally:
             progress.done()
-        return deliver(recorder.bundle(), delivery, interrupted=interrupted)
+        bundle = options.as_asked(recorder.bundle(), words)
+        return deliver(bundle, delivery, interrupted=interrupted)
 
 
 def _order(source: str, destination: str, words: dict[str, object]) -> Order:

@@ -33,7 +33,7 @@ mtu
 name named names namespace namespaces need needed needs neither neighbour neighbours netlink
 network never new next no nobody node node-exec nodes non-socket none nor not nothing now null
 number numerical
-object of off old on once one ones only open opened operation operator option or other others our
+object observation observations of off old on once one ones only open opened operation operator option or other others our
 out outer output outside over own owner
 package packages packet packets parameter part partial parts pass passed password past path
 peer perhaps permission permitted pid ping pipe please pod pods point policy port ports
