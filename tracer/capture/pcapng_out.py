@@ -8,7 +8,6 @@ type but a cooked one can carry.
 import io
 import struct
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from pcapng.blocks import EnhancedPacket, InterfaceDescription, SectionHeader
 
 from tracer.capture.comments import of_packet, of_section, safe
 from tracer.capture.linktypes import COOKED, ETHERNET, RAW
+from tracer.capture.moments import nanoseconds
 from tracer.core.labels import Labelled, labelled
 from tracer.model.bundle import Bundle
 from tracer.model.diagnosis import Diagnosis
@@ -145,10 +145,10 @@ def _clocks(bundle: Bundle) -> dict[str, int]:
     """Node -> what to add to its monotonic clock for its wall clock, in nanoseconds."""
     found = {}
     for node, state in bundle.nodes.items():
-        captured = _nanoseconds(state.captured_at)
+        captured = nanoseconds(state.captured_at)
         if captured is not None:
             found[node] = captured - state.monotonic_ns
-    recorded = _nanoseconds(bundle.created_at) or 0
+    recorded = nanoseconds(bundle.created_at) or 0
     for one in sorted(bundle.observations, key=lambda one: one.time_ns):
         found.setdefault(one.node, recorded - one.time_ns)
     return found
@@ -161,7 +161,7 @@ def _gaps(bundle: Bundle, clocks: Mapping[str, int]) -> Iterator[str]:
         yield f"{empty} records hold no byte of their packet and are left out."
     for node in sorted(clocks):
         state = bundle.nodes.get(node)
-        if state is None or _nanoseconds(state.captured_at) is None:
+        if state is None or nanoseconds(state.captured_at) is None:
             yield (
                 f"{node}'s wall clock is not known: its first packet is put at {bundle.created_at},"
                 " when the recording began."
@@ -170,14 +170,3 @@ def _gaps(bundle: Bundle, clocks: Mapping[str, int]) -> Iterator[str]:
 
 def _wall(clocks: Mapping[str, int], one: Observation) -> int:
     return min(max(0, clocks[one.node] + one.time_ns), _LATEST)
-
-
-def _nanoseconds(text: str) -> int | None:
-    """Since 1970; None: no date that can be read."""
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
