@@ -94,7 +94,7 @@ def _outcome(path: Path) -> str:
     if path.outcome is Outcome.LOST:
         last: Hop | None = path.hops[-1] if path.hops else None
         after = f" after {last.node} {last.ifname} {last.direction.value}" if last else ""
-        return f"{word}{after}: seen nowhere else, freed nowhere"
+        return f"{word}{after}: seen nowhere else, {path.doubt or 'freed nowhere'}"
     if path.outcome is Outcome.UNKNOWN:
         return f"{word}: {path.doubt or 'not all was seen'}"
     return word
