@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.builders import FLANNEL, api_node, state, underlay, vtep_ip
+from tests.builders import bundle as bundle_of_agents
 from tests.capture.files import (
     AHEAD,
     SECOND,
@@ -46,6 +47,7 @@ from tests.packets import (
 from tracer.bundle.archive import packed
 from tracer.capture.collecting import Capture
 from tracer.capture.imported import imported
+from tracer.capture.pcapng_out import pcapng as exported
 from tracer.core.diagnose import diagnose
 from tracer.errors import BadCapture, NotFound, UsageError
 from tracer.model.bundle import AgentEnd, Bundle
@@ -54,6 +56,7 @@ from tracer.model.observation import Device, Direction, Observation
 from tracer.model.path import Outcome, Way
 
 STALE = "02:f1:00:00:00:99"
+pytestmark = pytest.mark.filterwarnings("ignore:Field type:DeprecationWarning")
 Writer = Callable[[Sequence[Observation]], bytes]
 
 
@@ -139,6 +142,16 @@ def test_without_any_state_the_packets_tell_devices_and_ends(
         ("10.244.2.2", "node-b"),
     ]
     assert what(bundle)[0].startswith("no state was saved")
+
+
+def test_a_recording_that_was_written_as_pcapng_can_be_imported(
+    tmp_path: Path, saved: Path
+) -> None:
+    live = bundle_of_agents(observations=tuple(run(3)))
+    file = written(tmp_path, "live.pcapng", exported(live, diagnose(live)))
+    bundle = imported([Capture("node-a", file), Capture("node-b", file)], saved)
+    assert hops(bundle) == EIGHT
+    assert diagnose(bundle).verdict.sentence.startswith("3 of 3 requests, 3 of 3 replies.")
 
 
 def test_the_same_files_give_the_same_bundle(tmp_path: Path, saved: Path) -> None:

@@ -22,6 +22,9 @@ from tracer.model.packet import Inner, InnerId, Ip, Net, Packet
 KEPT = 30_000
 """Frames of the pair kept for each node: diagnosing more takes minutes and says nothing more."""
 
+PAIRS = 100_000
+"""Pairs of addresses among which the busiest is looked for: later ones are passed by."""
+
 _FLAGS = b"\x08\0\0\0"
 """How a VXLAN header begins."""
 
@@ -247,7 +250,12 @@ def talks(run: Pass) -> dict[frozenset[Ip], Talk]:
         inner = packet.inner
         if inner is None or inner.quoted is not None or inner.src == inner.dst:
             continue
-        talk = found.setdefault(frozenset((inner.src, inner.dst)), Talk((inner.src, inner.dst)))
+        pair = frozenset((inner.src, inner.dst))
+        talk = found.get(pair)
+        if talk is None:
+            if len(found) >= PAIRS:
+                continue
+            talk = found[pair] = Talk((inner.src, inner.dst))
         talk.frames += 1
         talk.encapsulated += packet.outer is not None
         if talk.asked is None and _asks(inner):

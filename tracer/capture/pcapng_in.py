@@ -32,6 +32,8 @@ _ISB_IFDROP, _ISB_OSDROP = 5, 7
 
 _DIRECTIONS = {1: Direction.IN, 2: Direction.OUT}
 _SECOND = 1_000_000_000
+_MOST = 1 << 16
+"""Interfaces of a section: no capture has as many, and each costs memory."""
 
 
 @dataclass
@@ -77,10 +79,13 @@ def _block(
         number, high, low, kept, length = struct.unpack_from(f"{order}5I", body)
         return _packet(interfaces[number], (high, low), kept, length, body, order)
     if kind == _INTERFACE:
+        if len(interfaces) >= _MOST:
+            raise Damaged(f"more than {_MOST} interfaces")
         interfaces.append(_interface(body, order, report))
     elif kind == _STATISTICS:
         number = struct.unpack_from(f"{order}I", body)[0]
-        _count(body, order, number, report)
+        if number < len(interfaces):
+            _count(body, order, number, report)
     elif kind == _SIMPLE:
         length = struct.unpack_from(f"{order}I", body)[0]
         one = interfaces[0]

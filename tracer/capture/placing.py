@@ -20,6 +20,9 @@ from tracer.model.packet import Ip, Mac
 from tracer.model.request import End, EndKind
 from tracer.model.state import NodeState
 
+FREED = ("freed", "freed-arp")
+"""Interfaces of our own pcapng files that are no devices."""
+
 _BRIDGES = {"cni0", "cbr0", "kube-bridge", "docker0"}
 _BY_NAME = (("flannel", Device.VTEP), ("veth", Device.POD), ("cali", Device.POD))
 
@@ -68,8 +71,13 @@ class Placer:
         return self._whole[one.file]
 
     def named(self, ifname: str) -> AttachedPoint | None:
-        """The device of that name. Without a state, its name says what it is."""
-        ifname = ifname.removeprefix(f"{self.node}:")
+        """The device of that name. Without a state, its name says what it is.
+
+        `NODE:DEVICE` is how flantrace itself names interfaces: no device's name holds a colon.
+        """
+        node, _, ifname = ifname.rpartition(":")
+        if node not in ("", self.node) or (node and ifname in FREED):
+            return None
         if ifname in self._by_name:
             return self._by_name[ifname]
         if self._tables is not None and self._tables.link_named(ifname) is not None:

@@ -17,18 +17,21 @@ class Stream:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
+        self._at = 0
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; fewer at the end. Damaged: nothing sensible is that long."""
         if not 0 <= size <= LARGEST:
-            raise Damaged(f"at byte {self.tell()} it claims a length of {size} bytes")
-        return self._file.read(min(size, max(0, self._size - self.tell())))
+            raise Damaged(f"at byte {self._at} it claims a length of {size} bytes")
+        data = self._file.read(min(size, max(0, self._size - self._at)))
+        self._at += len(data)
+        return data
 
     def whole(self, size: int) -> bytes:
         """Exactly `size` bytes. Damaged: the file ends before."""
-        at = self.tell()
         data = self.read(size)
         if len(data) < size:
+            at = self._at - len(data)
             raise Damaged(f"it ends in the middle of a packet, at byte {at}")
         return data
 
@@ -40,9 +43,9 @@ class Stream:
 
     def tell(self) -> int:
         """Bytes read so far."""
-        return self._file.tell()
+        return self._at
 
     @property
     def at_end(self) -> bool:
         """Nothing is left."""
-        return self.tell() >= self._size
+        return self._at >= self._size
