@@ -1,5 +1,5 @@
 #!/bin/sh
-# On each node, as root: sh collect-state.sh STATE/NODE. Writes what the node's tables say; changes nothing.
+# On each node, as root: sh collect-state.sh STATE/NODE. Saves what its tables say.
 mkdir -p "$1" && cd "$1" || exit 1
 { date -u +%FT%TZ; uname -nrm; } > about
 ip -d -s -s -j link > link.json

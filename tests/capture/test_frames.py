@@ -1,7 +1,10 @@
 """The readers: every variety of file, and files that mean harm."""
 
+import atexit
+import shutil
 import tempfile
 import tracemalloc
+from functools import cache
 from pathlib import Path
 from struct import pack
 
@@ -21,12 +24,18 @@ from tests.capture.files import (
     section,
     written,
 )
+from tests.capture.saved_state import write_all
 from tests.packets import ethernet, ipv6, observed, ping, udp
-from tracer.capture.collecting import Capture, Networks, Pass, collect
+from tracer.bundle import archive
+from tracer.bundle.archive import packed
+from tracer.capture.collecting import Capture
 from tracer.capture.frames import FileReport, Frame, frames
+from tracer.capture.imported import imported
 from tracer.capture.link import Bare, bare
 from tracer.capture.stream import LARGEST
+from tracer.core.diagnose import diagnose
 from tracer.errors import BadCapture
+from tracer.model.bundle import Bundle
 from tracer.model.observation import Direction
 
 ONE = observed(ethernet(ping()), time_ns=1_234_567_890)
@@ -90,6 +99,16 @@ def test_each_interface_of_pcapng_has_its_own_clock_link_type_and_name(
     assert (second.time_ns, second.link_type, second.ifname) == (42, 1, "eth0")
     assert second.direction is Direction.OUT
     assert (third.time_ns, third.link_type, third.ifname) == (1_500_000_000, 113, None)
+
+
+def test_an_impossible_time_is_cut_to_what_a_recording_can_hold(tmp_path: Path) -> None:
+    past = option(14, pack("<q", -5))
+    data = section() + interface(1, "a", digits=0) + interface(1, "b", also=past)
+    data += enhanced(0, DATA, (1 << 64) - 1) + enhanced(1, DATA, 0)
+    assert [one.time_ns for one in whole(tmp_path, data)] == [(1 << 63) - 1, 0]
+    file = Capture("node-a", tmp_path / "x", "veth1")
+    bundle = imported([file], saved(), "10.244.1.2", "10.244.2.2")
+    assert read_bundle(packed(bundle)) == bundle
 
 
 def test_sections_of_different_byte_order_follow_each_other(tmp_path: Path) -> None:
@@ -246,6 +265,14 @@ BEGINNINGS = st.sampled_from(
 )  # fmt: skip
 
 
+@cache
+def saved() -> Path:
+    """One healthy state for all examples."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_all(folder)
+
+
 @settings(max_examples=300, deadline=None)
 @given(BEGINNINGS, st.binary(max_size=300), st.data())
 def test_no_bytes_crash_the_import(begin: bytes, rest: bytes, data: st.DataObject) -> None:
@@ -257,9 +284,16 @@ def test_no_bytes_crash_the_import(begin: bytes, rest: bytes, data: st.DataObjec
             changed[at] = data.draw(st.integers(0, 255))
     with tempfile.TemporaryDirectory() as folder:
         path = written(Path(folder), "x", bytes(changed))
+        name = data.draw(st.sampled_from([None, "eth0", "flannel.1", "nonsense"]))
+        files = [Capture("node-a", path, name), Capture("node-b", path)]
         try:
-            once = Pass([Capture("node-a", path)], frozenset({8472}))
-            collect(once, ("10.244.1.2", "10.244.2.2"), Networks(["10.244.0.0/16"]), ["10.244.2.0"])
+            bundle = imported(files, saved(), "10.244.1.2", "10.244.2.2")
         except BadCapture:
             return
-        assert once.files[0].undecodable.total() <= once.files[0].report.count
+    diagnose(bundle)
+    assert read_bundle(packed(bundle)) == bundle
+
+
+def read_bundle(data: bytes) -> Bundle:
+    with tempfile.TemporaryDirectory() as folder:
+        return archive.read(written(Path(folder), "b.tgz", data))

@@ -13,6 +13,7 @@ from tests.capture.files import (
     AHEAD,
     SECOND,
     ambient,
+    back,
     block,
     option,
     pcap,
@@ -39,6 +40,7 @@ from tests.packets import (
     journey,
     observed,
     ping,
+    pong,
     seen,
     tcp,
     udp,
@@ -523,3 +525,41 @@ def test_what_cannot_be_meant_is_said(tmp_path: Path, saved: Path) -> None:
         imported([Capture("node-a", tmp_path / "none.pcap")], saved)
     with pytest.raises(UsageError, match="no packet between two pods"):
         imported(captures(tmp_path, ambient(0)), saved)
+
+
+@pytest.mark.parametrize("link_type", [113, 276])
+def test_two_pods_of_one_node_meet_at_their_veths(
+    link_type: int, tmp_path: Path, saved: Path
+) -> None:
+    packet = ipv4("10.244.1.2", "10.244.1.3", ICMP, ping(1)[20:])
+    answer = ipv4("10.244.1.3", "10.244.1.2", ICMP, pong(1)[20:])
+    frames = [
+        seen("node-a", Device.POD, direction, one, at=at * SECOND)
+        for one, direction, at in (
+            (packet, Direction.IN, 1),
+            (packet, Direction.OUT, 2),
+            (answer, Direction.IN, 3),
+            (answer, Direction.OUT, 4),
+        )
+    ]
+    here = [one for one in [*ambient(0), *frames, *ambient(5 * SECOND)] if one.node == "node-a"]
+    file = written(tmp_path, "a.pcap", pcap(here, link_type))
+    bundle = imported([Capture("node-a", file)], saved, "10.244.1.2", "10.244.1.3")
+    assert (bundle.request.source.node, bundle.request.destination.node) == ("node-a", "node-a")
+    assert {one.device for one in bundle.observations} == {Device.POD}
+    assert five_words(diagnose(bundle))[0] == "delivered"
+
+
+def test_two_nodes_own_flannel_addresses_are_ends_too(tmp_path: Path, saved: Path) -> None:
+    there = ipv4(vtep_ip("node-a"), vtep_ip("node-b"), ICMP, ping(1)[20:])
+    answer = ipv4(vtep_ip("node-b"), vtep_ip("node-a"), ICMP, pong(1)[20:])
+    observations = [
+        *ambient(0),
+        *journey(there, at=SECOND, first=VTEP_OUT, last=VTEP_IN),
+        *back(journey(answer, at=SECOND + 300, first=VTEP_OUT, last=VTEP_IN, back=True)),
+        *ambient(3 * SECOND),
+    ]
+    files = captures(tmp_path, observations)
+    bundle = imported(files, saved, "node/node-a", "node/node-b")
+    assert five_words(diagnose(bundle))[0] == "delivered"
+    assert [sent.reply for sent in bundle.sent] == ["echo reply"]

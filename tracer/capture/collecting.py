@@ -5,9 +5,10 @@ Memory is bounded by what is kept: a busy node's capture is read as it comes.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +95,7 @@ class Networks:
     """Which addresses are the pods'."""
 
     def __init__(self, nets: Sequence[Net], pair: Sequence[Ip] = ()) -> None:
-        parsed = [ip_network(net, strict=False) for net in nets]
+        parsed = list(_parsed(nets))
         ends = frozenset(pair)
 
         @lru_cache(maxsize=1 << 16)
@@ -105,6 +106,13 @@ class Networks:
             return any(address.version == net.version and address in net for net in parsed)
 
         self.holds: Callable[[Ip], bool] = holds
+
+
+def _parsed(nets: Sequence[Net]) -> Iterator[IPv4Network | IPv6Network]:
+    """What is no network (a Node object may hold anything) is passed by."""
+    for net in nets:
+        with suppress(ValueError):
+            yield ip_network(net, strict=False)
 
 
 class Pass:

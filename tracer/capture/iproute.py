@@ -5,13 +5,20 @@ and whether no `otherhost` means none or not counted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 
+from tracer.model.packet import Ip
 from tracer.model.state import Address, Counters, FdbEntry, Link, Neighbour, Vxlan
 
 Object = Mapping[str, Any]
 """One object of a JSON list. A value of another type than iproute2 writes raises TypeError or the
 like, which the caller takes for a broken file."""
+
+
+def ip_or_none(value: Any) -> Ip | None:
+    """An address in its canonical form; ValueError: it is none."""
+    return str(ip_address(value)) if value is not None else None
 
 
 def links(found: Sequence[Object], *, counted: bool = False) -> tuple[Link, ...]:
@@ -45,12 +52,12 @@ def _link(one: Object, index: Mapping[str, int], counted: bool) -> Link:
 def _vxlan(data: Object, index: Mapping[str, int]) -> Vxlan:
     return Vxlan(
         vni=int(data.get("id", 0)),
-        local=data.get("local") or data.get("local6"),
+        local=ip_or_none(data.get("local") or data.get("local6")),
         port=int(data.get("port", 0)),
         learning=bool(data.get("learning", False)),
         gbp=bool(data.get("gbp", False)),
         underlay_ifindex=index.get(data.get("link") or ""),
-        group=data.get("group") or data.get("group6"),
+        group=ip_or_none(data.get("group") or data.get("group6")),
         external=bool(data.get("external", False)),
     )
 
@@ -85,7 +92,7 @@ def addresses(found: Sequence[Object]) -> tuple[Address, ...]:
     return tuple(
         Address(
             ifindex=int(one["ifindex"]),
-            ip=str(held["local"]),
+            ip=str(ip_address(held["local"])),
             prefix_length=int(held["prefixlen"]),
             scope=str(held.get("scope", "global")),
             deprecated=bool(held.get("deprecated", False)),
@@ -101,7 +108,7 @@ def neighbours(found: Sequence[Object], index: Mapping[str, int]) -> tuple[Neigh
     return tuple(
         Neighbour(
             ifindex=index[one["dev"]],
-            ip=str(one["dst"]),
+            ip=str(ip_address(one["dst"])),
             mac=_mac(one.get("lladdr")),
             state=str(one.get("state", ["NONE"])[0]),
         )
@@ -116,7 +123,7 @@ def fdb(found: Sequence[Object], index: Mapping[str, int]) -> tuple[FdbEntry, ..
         FdbEntry(
             ifindex=index[one["ifname"]],
             mac=str(one["mac"]),
-            dst=one.get("dst"),
+            dst=ip_or_none(one.get("dst")),
             state=one.get("state") or "reachable",
             flags=tuple(_flags(one)),
             vlan=one.get("vlan"),

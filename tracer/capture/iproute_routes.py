@@ -5,9 +5,10 @@ names are understood, and a route of a table of another name is left out, for it
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any
 
-from tracer.capture.iproute import Object
+from tracer.capture.iproute import Object, ip_or_none
 from tracer.model.packet import Net
 from tracer.model.state import Route, Rule
 
@@ -45,7 +46,7 @@ def _routes(one: Object, index: Mapping[str, int], family: int) -> Iterator[Rout
         flags = [*(hop.get("flags") or []), *(one.get("flags") or [])]
         yield Route(
             destination=_net(str(one["dst"]), family),
-            gateway=hop.get("gateway") or (hop.get("via") or {}).get("host"),
+            gateway=ip_or_none(hop.get("gateway") or (hop.get("via") or {}).get("host")),
             ifindex=index.get(hop.get("dev") or ""),
             onlink="onlink" in flags,
             table=table,
@@ -53,7 +54,7 @@ def _routes(one: Object, index: Mapping[str, int], family: int) -> Iterator[Rout
             kind=_word(one.get("type", "unicast"), _KINDS),
             scope=_word(one.get("scope", "global"), _SCOPES),
             protocol=_number(one.get("protocol", 3), _PROTOCOLS) or 0,
-            source=one.get("prefsrc"),
+            source=ip_or_none(one.get("prefsrc")),
             multipath=bool(hops),
         )
 
@@ -91,14 +92,17 @@ def _selector(one: Object, key: str, family: int) -> Net | None:
     if value in (None, "all"):
         return None
     bits = one.get(f"{key}len")
-    return f"{value}/{bits}" if bits is not None else _net(str(value), family)
+    return _net(f"{value}/{bits}" if bits is not None else str(value), family)
 
 
 def _net(text: str, family: int) -> Net:
     """`default`, an address alone, or a network."""
     if text == "default":
         return "0.0.0.0/0" if family == 4 else "::/0"
-    return text if "/" in text else f"{text}/{32 if family == 4 else 128}"
+    net = ip_network(text)
+    if net.version != family:
+        raise ValueError(f"{text} is not of IPv{family}")
+    return str(net)
 
 
 def _hex(text: Any) -> int | None:

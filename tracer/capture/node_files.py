@@ -9,7 +9,18 @@ import msgspec
 from tracer.capture import iproute, iproute_routes
 from tracer.capture.iproute import Object
 from tracer.capture.moments import iso, nanoseconds
-from tracer.model.state import Counters, FirewallDump, Link, NodeState, NotRead, Route, Rule
+from tracer.model.state import (
+    Address,
+    Counters,
+    FdbEntry,
+    FirewallDump,
+    Link,
+    Neighbour,
+    NodeState,
+    NotRead,
+    Route,
+    Rule,
+)
 
 Part = TypeVar("Part")
 
@@ -52,11 +63,11 @@ class _Reading:
         captured_at, hostname, kernel, machine = self._about(node)
         links = self.links("link.json")
         index = {link.ifname: link.ifindex for link in links}
-        routes = self.part("route4.json", "routes", _routes(index, 4))
-        rules = self.part("rule4.json", "rules", _rules(4))
+        routes = self.part("route4.json", "routes", Route, _routes(index, 4))
+        rules = self.part("rule4.json", "rules", Rule, _rules(4))
         # A node without IPv6 has neither.
-        routes += self.part("route6.json", None, _routes(index, 6))
-        rules += self.part("rule6.json", None, _rules(6))
+        routes += self.part("route6.json", None, Route, _routes(index, 6))
+        rules += self.part("rule6.json", None, Rule, _rules(6))
         return NodeState(
             node=node,
             hostname=hostname,
@@ -66,13 +77,16 @@ class _Reading:
             monotonic_ns=nanoseconds(captured_at) or 0,
             netns=0,
             links=links,
-            addresses=self.part("addr.json", "addresses", iproute.addresses),
+            addresses=self.part("addr.json", "addresses", Address, iproute.addresses),
             routes=routes,
             rules=rules,
             neighbours=self.part(
-                "neigh.json", "neighbours", lambda found: iproute.neighbours(found, index)
+                "neigh.json",
+                "neighbours",
+                Neighbour,
+                lambda found: iproute.neighbours(found, index),
             ),
-            fdb=self.part("fdb.json", "fdb", lambda found: iproute.fdb(found, index)),
+            fdb=self.part("fdb.json", "fdb", FdbEntry, lambda found: iproute.fdb(found, index)),
             sysctls=self._sysctls(),
             files=self._files(),
             firewall=self._firewall(),
@@ -83,14 +97,18 @@ class _Reading:
         """The devices. A counter that the later file knows was 0 where the first leaves it out."""
         counted = '"otherhost"' in self._text(LATER)
         what = "links" if name != LATER else None
-        return self.part(name, what, lambda found: iproute.links(found, counted=counted))
+        return self.part(name, what, Link, lambda found: iproute.links(found, counted=counted))
 
     def part(
-        self, name: str, what: str | None, convert: Callable[[Sequence[Object]], tuple[Part, ...]]
+        self,
+        name: str,
+        what: str | None,
+        kind: type[Part],
+        convert: Callable[[Sequence[Object]], tuple[Part, ...]],
     ) -> tuple[Part, ...]:
         """One JSON file converted; noted as not read where it is missing or of another shape.
 
-        `what` None: it may be missing.
+        `what` None: it may be missing. `kind`: the record's types are checked, as the codec does.
         """
         text = self._text(name)
         if not text.strip():
@@ -100,7 +118,8 @@ class _Reading:
         try:
             found = msgspec.json.decode(text, type=list[dict[str, object]])
             # iproute2 writes `{}` for what it skips.
-            return convert([one for one in found if one])
+            records = convert([one for one in found if one])
+            return msgspec.convert(msgspec.to_builtins(records), type=tuple[kind, ...])  # type: ignore[valid-type]
         except (msgspec.DecodeError, RecursionError) as error:
             why = str(error)
         except _BROKEN as error:
@@ -159,6 +178,10 @@ def _routes(
     index: Mapping[str, int], family: int
 ) -> Callable[[Sequence[Object]], tuple[Route, ...]]:
     return lambda found: iproute_routes.routes(found, index, family)
+
+
+def _neighbours(index: Mapping[str, int]) -> Callable[[Sequence[Object]], tuple[Neighbour, ...]]:
+    return lambda found: iproute.neighbours(found, index)
 
 
 def _rules(family: int) -> Callable[[Sequence[Object]], tuple[Rule, ...]]:

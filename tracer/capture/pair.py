@@ -27,7 +27,7 @@ def addresses(word: str, cluster: ClusterState) -> tuple[Ip, ...]:
         namespace, _, name = word.rpartition("/")
         wanted = (namespace or "default", name)
         pods = [pod for pod in cluster.pods if (pod.namespace, pod.name) == wanted]
-        found = tuple(ip for pod in pods for ip in pod.ips)
+        found = tuple(ip for pod in pods for ip in pod.ips if _is_ip(ip))
     if not found:
         raise NotFound(
             f"no address of {word} is known",
@@ -35,6 +35,14 @@ def addresses(word: str, cluster: ClusterState) -> tuple[Ip, ...]:
             hint="save them with kubectl, or name the address itself",
         )
     return found
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def one_family(sources: Sequence[Ip], destinations: Sequence[Ip]) -> tuple[Ip, Ip]:

@@ -46,7 +46,9 @@ class _Interface:
     offset_ns: int = 0
 
     def time_ns(self, high: int, low: int) -> int:
-        return ((high << 32) + low) * _SECOND // self.per_second + self.offset_ns
+        """Since 1970; what no clock can have said is cut to what 63 bits hold."""
+        time = ((high << 32) + low) * _SECOND // self.per_second + self.offset_ns
+        return min(max(0, time), (1 << 63) - 1)
 
 
 def frames(stream: Stream, report: FileReport) -> Iterator[Frame]:
