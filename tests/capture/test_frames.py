@@ -105,7 +105,7 @@ def test_an_impossible_time_is_cut_to_what_a_recording_can_hold(tmp_path: Path) 
     past = option(14, pack("<q", -5))
     data = section() + interface(1, "a", digits=0) + interface(1, "b", also=past)
     data += enhanced(0, DATA, (1 << 64) - 1) + enhanced(1, DATA, 0)
-    assert [one.time_ns for one in whole(tmp_path, data)] == [(1 << 63) - 1, 0]
+    assert [one.time_ns for one in whole(tmp_path, data)] == [(10**9 << 32) - 1, 0]
     file = Capture("node-a", tmp_path / "x", "veth1")
     bundle = imported([file], saved(), "10.244.1.2", "10.244.2.2")
     assert read_bundle(packed(bundle)) == bundle

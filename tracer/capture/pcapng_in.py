@@ -32,6 +32,8 @@ _ISB_IFDROP, _ISB_OSDROP = 5, 7
 
 _DIRECTIONS = {1: Direction.IN, 2: Direction.OUT}
 _SECOND = 1_000_000_000
+_LATEST = (1 << 32) * _SECOND - 1
+"""In 2106, as far as pcap's 32 bits of seconds go, and gzip's."""
 _MOST = 1 << 16
 """Interfaces of a section: no capture has as many, and each costs memory."""
 
@@ -46,9 +48,9 @@ class _Interface:
     offset_ns: int = 0
 
     def time_ns(self, high: int, low: int) -> int:
-        """Since 1970; what no clock can have said is cut to what 63 bits hold."""
+        """Since 1970; what no clock can have said is cut to what it can."""
         time = ((high << 32) + low) * _SECOND // self.per_second + self.offset_ns
-        return min(max(0, time), (1 << 63) - 1)
+        return min(max(0, time), _LATEST)
 
 
 def frames(stream: Stream, report: FileReport) -> Iterator[Frame]:
