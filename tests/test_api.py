@@ -12,7 +12,7 @@ from tracer import api
 from tracer.api import diagnose, load, render, save
 from tracer.bundle.limits import check
 from tracer.errors import BadBundle, UsageError
-from tracer.render.formats import BINARY, Format
+from tracer.formats import BINARY, Format
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "embed.md"
 FAULT = bundle_of("fdb-missing")

@@ -13,15 +13,18 @@ LAYERS = (
     {"errors", "model"},
     {"core"},
     {"bundle", "capture", "collect", "render"},
-    {"session", "ends", "plan", "record", "agent"},
+    {"formats", "session", "ends", "plan", "record", "agent"},
     {"lab"},
     {"api", "cli"},
     {"__main__"},
 )
 """From the bottom up: a file imports from its own package or from a layer further down."""
 
-ALLOWED_SIDEWAYS = {("collect", "bundle"), ("record", "session"), ("record", "ends")}
-"""The codec stands on both banks of the wire; recording is one layer of three files."""
+ALLOWED_SIDEWAYS = {
+    ("capture", "collect"), ("collect", "bundle"), ("record", "session"), ("record", "ends"),
+}  # fmt: skip
+"""The codec stands on both banks of the wire; recording is one layer of three files; saved state
+and captures are read as an agent reads them: the same objects, the same choice of devices."""
 
 HOMES = {
     "bcc": {"collect/bpf.py"},

@@ -45,6 +45,18 @@ def test_a_replay_equals_its_golden(name: str, file: str, golden: Golden) -> Non
 
 
 @pytest.mark.parametrize("name", names())
+def test_a_replays_packets_equal_their_golden(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    golden = CASES / name / "packets.pcapng"
+    made = tmp_path / "made.pcapng"
+    run(["report", str(bundle_of(name)), "--format", "pcapng", "-o", str(made)])
+    if request.config.getoption("--update-golden"):
+        golden.write_bytes(made.read_bytes())
+    assert made.read_bytes() == golden.read_bytes()
+
+
+@pytest.mark.parametrize("name", names())
 def test_the_verdict_line_is_five_words_and_names_the_case(name: str) -> None:
     code, line = replayed(bundle_of(name), "--depth", "verdict")
     words = line.split()

@@ -23,10 +23,10 @@ from tracer.bundle.redact import redacted
 from tracer.bundle.unpack import DEFAULT_LIMIT
 from tracer.core import diagnose as core
 from tracer.errors import FlantraceError, UsageError
+from tracer.formats import BINARY, Format, Look, rendered
 from tracer.model.bundle import Bundle
 from tracer.model.diagnosis import Diagnosis
 from tracer.plan import probe_plan
-from tracer.render.formats import BINARY, Format, Look, rendered
 
 __all__ = [
     "Bundle",

@@ -40,3 +40,7 @@ class CollectFailed(FlantraceError):
 
 class BadBundle(FlantraceError):
     """A bundle that cannot be read: truncated, hostile, or newer than this flantrace."""
+
+
+class BadCapture(FlantraceError):
+    """A file that is no capture, or saved state that cannot be read at all."""

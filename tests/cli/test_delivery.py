@@ -18,8 +18,8 @@ from tracer.cli.answer import Answer
 from tracer.cli.delivery import Delivery, deliver, delivery_of
 from tracer.cli.interrupts import held, interruptible
 from tracer.errors import UsageError
+from tracer.formats import Format
 from tracer.model.bundle import Bundle
-from tracer.render.formats import Format
 
 FAULT = bundle_of("fdb-missing")
 HEALTHY = bundle_of("healthy")

@@ -168,6 +168,21 @@ def test_lost_is_last_seen_where_everything_was_watched() -> None:
     assert [place.ifname for place in path.not_reached] == ["eth0", "flannel.1", "cni0", "veth2"]
 
 
+def test_a_loss_where_drops_were_not_watched_says_so() -> None:
+    agents = {"node-a": agent("node-a"), "node-b": agent("node-b", drops=False)}
+    path = only(correlate(recorded(*journey(ping(), last=VTEP_IN), agents=agents)))
+    assert path.outcome is Outcome.LOST
+    assert path.doubt == "the kernel's drops on node-b were not watched"
+
+
+def test_a_capture_that_may_not_have_run_makes_no_loss() -> None:
+    capture = agent("node-b", attach="capture", end=AgentEnd.UNKNOWN)
+    agents = {"node-a": agent("node-a"), "node-b": capture}
+    path = only(correlate(recorded(*journey(ping(), last=UPLINK_OUT), agents=agents)))
+    assert path.outcome is Outcome.UNKNOWN
+    assert path.doubt == "the capture of node-b may not have run then"
+
+
 @pytest.mark.parametrize(
     ("change", "doubt"),
     [

@@ -83,3 +83,11 @@ def test_vxlan_is_every_port_that_a_device_or_the_configuration_names() -> None:
     )
     assert vxlan_ports(odd) == {8472, 4789, 7777, 9999}
     assert vxlan_ports(replace(odd, nodes={})) == {8472, 4789, 9999}
+
+
+def test_an_skb_that_is_not_known_joins_nothing() -> None:
+    there = [replace(one, skb=0) for one in journey(echo_request(), last=UPLINK_OUT)]
+    cut = freed("node-a", Device.UPLINK, "NO_SOCKET", b"\x45", at=500, skb=0)
+    path = only(*there, cut)
+    assert path.outcome is Outcome.LOST
+    assert [hop.drop for hop in path.hops] == [None] * 4

@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["tracer"]):
     from tests.fuzz.measured import measured
     from tests.fuzz.tally import Tally
     from tracer.cli.main import run
-    from tracer.render.formats import Format
+    from tracer.formats import Format
 
     for package in (tracer.bundle, tracer.core, tracer.core.rules, tracer.render):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):

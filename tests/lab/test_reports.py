@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tracer.collect.transport import own_command
+from tracer.formats import Format
 from tracer.lab.paths import KUBECONFIG
-from tracer.render.formats import Format
 
 pytestmark = pytest.mark.lab
 

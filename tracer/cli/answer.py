@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tracer.errors import UsageError
+from tracer.formats import BINARY, Format, Look
 from tracer.model.record import Record
-from tracer.render.formats import BINARY, Format, Look
 
 if TYPE_CHECKING:
     from tracer.model.bundle import Bundle
@@ -68,7 +68,7 @@ def show(bundle: Bundle, diagnosis: Diagnosis, answer: Answer) -> None:
 
 def as_bytes(bundle: Bundle, diagnosis: Diagnosis, answer: Answer) -> bytes:
     """The answer in the form that was asked for."""
-    from tracer.render.formats import rendered
+    from tracer.formats import rendered
 
     return rendered(
         bundle,

@@ -14,8 +14,8 @@ from tracer.bundle.whole import check_target, write_whole
 from tracer.cli.answer import Answer, as_bytes, show
 from tracer.cli.interrupts import held
 from tracer.errors import UsageError
+from tracer.formats import Format
 from tracer.model.record import Record
-from tracer.render.formats import Format
 
 if TYPE_CHECKING:
     from tracer.model.bundle import Bundle

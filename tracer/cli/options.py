@@ -12,7 +12,7 @@ import click
 from tracer.bundle.unpack import DEFAULT_LIMIT
 from tracer.collect.transport import own_command
 from tracer.errors import UsageError
-from tracer.render.formats import Format, Look
+from tracer.formats import Format, Look
 
 if TYPE_CHECKING:
     from tracer.model.bundle import Bundle

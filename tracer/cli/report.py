@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tracer.cli import options
 from tracer.cli.answer import answer_of, as_bytes, show
-from tracer.render.formats import Format
+from tracer.formats import Format
 
 
 @click.command()

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 from tracer.core.leases import leases
 from tracer.core.tables import Tables
+from tracer.core.words import CAPTURE, watcher
 from tracer.model.bundle import AgentEnd, AgentReport, Bundle
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Place, Way
@@ -115,12 +116,15 @@ def watched(bundle: Bundle, place: Place) -> bool:
 
 def why_unsure(agent: AgentReport | None, place: Place) -> str | None:
     """Why a packet may have passed a point without being seen; None: it did not pass."""
-    if agent is None or agent.end is not AgentEnd.BYE:
+    if agent is None:
         return f"the agent on {place.node} did not answer to the end"
+    if agent.end is not AgentEnd.BYE:
+        ended = "may not have run then" if agent.attach == CAPTURE else "did not answer to the end"
+        return f"the {watcher(agent)} {ended}"
     if agent.lost is None:
-        return f"the agent on {place.node} does not know whether it lost records"
+        return f"the {watcher(agent)} does not know whether it lost records"
     if agent.lost > 0:
-        return f"the agent on {place.node} lost {agent.lost} records"
+        return f"the {watcher(agent)} lost {agent.lost} records"
     if not any((one.device, one.ifname) == (place.device, place.ifname) for one in agent.points):
         name = "the pod's device" if place.device is Device.POD else place.ifname
         return f"{name} on {place.node} was not watched"

@@ -128,7 +128,8 @@ class Progress:
         where = (receiver.node, Device.POD, Direction.OUT)
         if where not in self._spans:
             return frozenset()
-        return frozenset(one.observation.skb for one in self.passes if point(one) == where)
+        skbs = (one.observation.skb for one in self.passes if point(one) == where)
+        return frozenset(skb for skb in skbs if skb)
 
 
 def drops_of(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tracer.core.case import Case
-from tracer.core.words import end_word
+from tracer.core.words import end_word, watcher
 from tracer.model.bundle import AgentEnd
 from tracer.model.path import Outcome
 from tracer.model.request import End
@@ -74,11 +74,11 @@ def _agents(case: Case) -> Iterator[str]:
     silent = {trouble.node for trouble in case.bundle.troubles}
     for name, agent in case.bundle.agents.items():
         if agent.end is not AgentEnd.BYE and name not in silent:
-            yield f"The agent on {name} stopped answering."
+            yield f"The {watcher(agent)} stopped answering."
         elif agent.lost:
-            yield f"The agent on {name} lost {agent.lost} records: not all that passed was seen."
+            yield f"The {watcher(agent)} lost {agent.lost} records: not all that passed was seen."
         elif agent.lost is None and agent.end is AgentEnd.BYE:
-            yield f"The agent on {name} does not know how many records it lost."
+            yield f"The {watcher(agent)} does not know how many records it lost."
         if agent.end is AgentEnd.BYE and not agent.drops:
             yield f"On {name} the kernel's drops were not watched: they look like loss."
         elif agent.end is AgentEnd.BYE and not agent.reasons and _dropped_on(case, name):

@@ -16,7 +16,10 @@ EDGE_NS = 1_000_000_000
 
 
 class Judged(NamedTuple):
-    """An outcome. `furthest`: index of the last point on the way that saw the packet, or -1."""
+    """An outcome. `furthest`: index of the last point on the way that saw the packet, or -1.
+
+    `doubt`: why it is UNKNOWN; of a LOST packet, what else may have become of it.
+    """
 
     outcome: Outcome
     doubt: str | None
@@ -51,7 +54,20 @@ def judged(
         return Judged(Outcome.UNKNOWN if doubt else Outcome.DELIVERED, doubt, furthest)
     following = places[furthest + 1]
     doubt = why_unsure(bundle.agents.get(following.node), following)
-    return Judged(Outcome.LOST if doubt is None else Outcome.UNKNOWN, doubt, furthest)
+    if doubt is not None:
+        return Judged(Outcome.UNKNOWN, doubt, furthest)
+    between = [places[max(0, furthest)].node, following.node]
+    return Judged(Outcome.LOST, _unwatched_drops(bundle, between), furthest)
+
+
+def _unwatched_drops(bundle: Bundle, nodes: Sequence[str]) -> str | None:
+    """Lost it is, but a kernel may have freed it all the same."""
+    blind = [
+        node
+        for node in dict.fromkeys(nodes)
+        if (agent := bundle.agents.get(node)) is not None and not agent.drops
+    ]
+    return f"the kernel's drops on {' and '.join(blind)} were not watched" if blind else None
 
 
 def _index(places: Sequence[Place], hop: Hop) -> int:

@@ -74,7 +74,9 @@ def sightings(bundle: Bundle) -> list[Sighting]:
         one = Sighting(observation, packet, identity(packet))
         key = (observation.node, observation.skb)
         before = carried.pop(key, None)
-        if not one.freed:
+        if not observation.skb:
+            pass  # a capture's: nothing tells which buffer it was
+        elif not one.freed:
             known = one if one.inner_id is not None else before if _cut_off(packet) else None
             if known is not None:
                 carried[key] = known

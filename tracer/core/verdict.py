@@ -2,7 +2,7 @@
 
 from tracer.core.case import Case, WayView
 from tracer.core.end import WayEnd
-from tracer.core.words import NOUN, end_word
+from tracer.core.words import NOUN, end_word, watcher
 from tracer.model.bundle import AgentEnd
 from tracer.model.diagnosis import Finding, Severity, Tally, Verdict
 from tracer.model.path import Mark, Outcome, Path, Way
@@ -40,7 +40,7 @@ def _blind(case: Case) -> str | None:
         if agent is None or agent.end is not AgentEnd.BYE or not agent.points:
             return f"{node} was not watched to the end: {case.why_silent(node).rstrip('.')}"
         if agent.lost is None or agent.lost > 0:
-            return f"the agent on {node} lost {agent.lost or 'an unknown number of'} records"
+            return f"the {watcher(agent)} lost {agent.lost or 'an unknown number of'} records"
     return None
 
 

@@ -1,10 +1,14 @@
 """Words that the core's sentences share."""
 
+from tracer.model.bundle import AgentReport
 from tracer.model.path import Way
 from tracer.model.request import End, EndKind, ProbeKind, ProbePlan, Request
 
 NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
 """What the packets of a way are called: one, and several."""
+
+CAPTURE = "capture"
+"""How an "agent" watched that was tcpdump: AgentReport.attach of imported recordings."""
 
 USUAL = 5
 """Probes that a trace sends unless it is told otherwise."""
@@ -13,6 +17,11 @@ USUAL = 5
 def end_word(end: End) -> str:
     """An end as it is typed."""
     return f"node/{end.name}" if end.kind is EndKind.NODE else end.name
+
+
+def watcher(agent: AgentReport) -> str:
+    """What watched a node: `agent on node-a`, `capture of node-a`."""
+    return f"capture of {agent.node}" if agent.attach == CAPTURE else f"agent on {agent.node}"
 
 
 def trace_command(request: Request) -> str:

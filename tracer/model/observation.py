@@ -47,7 +47,7 @@ class Observation(Record, frozen=True, kw_only=True, tag="observation", tag_fiel
     netns: int
     """Inode of the network namespace of the device."""
     skb: int
-    """Address of the sk_buff. No identity by itself: addresses are reused."""
+    """Address of the sk_buff. No identity by itself: addresses are reused. 0: not known."""
     time_ns: int
     """The node's CLOCK_MONOTONIC. Never compared between nodes."""
     length: int

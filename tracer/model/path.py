@@ -95,4 +95,4 @@ class Path(Record, frozen=True, kw_only=True):
     not_reached: tuple[Place, ...] = ()
     """Points of the expected way at which it was not seen although the agent there was watching."""
     doubt: str | None = None
-    """Why the outcome is UNKNOWN."""
+    """Why the outcome is UNKNOWN; of a LOST packet, what could not be seen of its end."""

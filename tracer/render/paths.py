@@ -102,7 +102,8 @@ def _section(fold: Fold, among: list[Fold], diagnosis: Diagnosis, style: Style) 
 def _lost(path: Path) -> str:
     if not path.hops:
         return f"    ------  never seen{': ' + path.doubt if path.doubt else ''}"
-    return "    ------  lost: seen nowhere after this, and freed nowhere"
+    freed = f"; {path.doubt}" if path.doubt else ", and freed nowhere"
+    return f"    ------  lost: seen nowhere after this{freed}"
 
 
 def _places(places: tuple[Place, ...]) -> str:

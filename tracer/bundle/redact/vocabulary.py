@@ -33,7 +33,8 @@ mtu
 name named names namespace namespaces need needed needs neither neighbour neighbours netlink
 network never new next no nobody node node-exec nodes non-socket none nor not nothing now null
 number numerical
-object observation observations of off old on once one ones only open opened operation operator option or other others our
+object observation observations of off old on once one ones only open opened operation operator
+option or other others our
 out outer output outside over own owner
 package packages packet packets parameter part partial parts pass passed password past path
 peer perhaps permission permitted pid ping pipe please pod pods point policy port ports
@@ -46,8 +47,8 @@ reply request requested requests require required requires reset resolution reso
 resources response restarted result retry returned revoked right root route routes rtnetlink rule
 rules ruleset run running
 s said same sandbox say says scope second seconds section see seek seen semaphores send sent server
-service session several severed shared should show shows shutdown sides sign signal since size
-sk_buff slot small so socket software some something soon source space speak speaks specific
+service session several severed shared shorter should show shows shutdown sides sign signal since
+size sk_buff slot small so socket software some something soon source space speak speaks specific
 splice ssh stale start started state states status still stop stopped stream streams structure
 subdomains such sudo superuser supported symbolic synchronized syntax syscall sysctl
 system t table tables tc tcp tcx template temporarily temporary terminal terminated test text than
@@ -56,8 +57,8 @@ token too took tracepoint tracer trace transport tried try type types
 udp unable unavailable underlay understood unexpected unique unit unknown unreachable unspecified
 until up us usage use used user users using usual
 valid value values variable venv verification verifier verify version very via vxlan
-wait waiting waits want wanted was watch watched way we went were what when where which while who
-whose why wide will with within without word words works would write wrong wrote
+wait waiting waits want wanted was watch watched way we well went were what when where which while
+who whose why wide will with within without word words works would write wrong wrote
 x xdp xfrm
 yes yet you your
 rst syn-ack rfc rfcs udev in-cluster cross-device multibyte srmount rf-kill a.out i j n o

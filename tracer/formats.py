@@ -15,9 +15,10 @@ class Format(StrEnum):
     HTML = "html"
     MERMAID = "mermaid"
     JSON = "json"
+    PCAPNG = "pcapng"
 
 
-BINARY: frozenset[Format] = frozenset()
+BINARY = frozenset({Format.PCAPNG})
 """What a terminal cannot show."""
 
 
@@ -29,7 +30,7 @@ class Look(StrEnum):
 
 
 def rendered(
-    bundle: Bundle,  # noqa: ARG001
+    bundle: Bundle,
     diagnosis: Diagnosis,
     form: Format,
     *,
@@ -62,6 +63,10 @@ def rendered(
             from tracer.render.mermaid import mermaid
 
             return mermaid(diagnosis).encode()
+        case Format.PCAPNG:
+            from tracer.capture.pcapng_out import pcapng
+
+            return pcapng(bundle, diagnosis)
         case Format.SUMMARY:
             from tracer.render.summary import summary
 

@@ -1,0 +1,1 @@
+"""Captures: recordings as pcapng for Wireshark, and tcpdump's files as recordings."""
