@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test lint bench setup clean
+.PHONY: demo test lint bench fuzz setup clean
 
 setup:
 	@.ci/setup $(VENV) $(PYTHON)
@@ -26,6 +26,11 @@ lint: setup
 
 bench: setup
 	@$(RUN)/python -m tests.bench
+
+# 10,000 hostile bundles and as many captures; FUZZ=100 for fewer.
+fuzz: setup
+	@$(RUN)/python -m pip install -q --disable-pip-version-check -c .ci/constraints.txt atheris
+	@$(RUN)/python -m tests.fuzz $(FUZZ)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,7 +6,6 @@ code went.
 """
 
 import importlib
-import os
 import pkgutil
 import sys
 import tempfile
@@ -16,25 +15,23 @@ import atheris
 
 with atheris.instrument_imports(include=["tracer"]):
     import tracer.bundle
+    import tracer.capture
     import tracer.core.rules
     import tracer.render
     from tests.fuzz.hostile_bundles import hostile_bundle
     from tests.fuzz.measured import measured
-    from tests.fuzz.tally import Tally
+    from tests.fuzz.tally import Tally, quietly
     from tracer.cli.main import run
     from tracer.formats import Format
 
-    for package in (tracer.bundle, tracer.core, tracer.core.rules, tracer.render):
+    for package in (tracer.bundle, tracer.capture, tracer.core, tracer.core.rules, tracer.render):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-
-FRESH_MB = 45
-"""What `flantrace report` of a recorded case holds at its peak, in a process of its own."""
 
 FOLDER = Path(tempfile.mkdtemp(prefix="flantrace-fuzz-"))
 FILE, OUT = FOLDER / "a.tgz", FOLDER / "out"
 FORMS = tuple(Format)
-TALLY = Tally("bundles", FRESH_MB)
+TALLY = Tally("bundles")
 
 
 def one_bundle(data: bytes) -> None:
@@ -50,8 +47,7 @@ def _next(data: bytes, most: int, seed: int) -> bytes:
 
 
 def main() -> None:
-    os.environ["FLANTRACE_DEBUG"] = "1"  # A bug is raised, not put into words.
-    with open(os.devnull, "w") as sys.stderr:
+    with quietly():
         atheris.Setup(sys.argv, one_bundle, custom_mutator=_next)
         atheris.Fuzz()
 

@@ -58,12 +58,12 @@ def repacked(files: Files, dice: random.Random) -> bytes:
 def hostile_bundle(data: bytes, most: int, seed: int, mutate: Mutate) -> bytes:
     """The next input: mostly an archive that opens and holds something odd."""
     dice = random.Random(seed)
-    files = unpacked(data) if dice.random() > 0.1 else None
+    files = unpacked(data) if dice.random() > 0.03 else None
     if not files:
         return mutate(data, most)
-    for _ in range(dice.choice((1, 1, 1, 2, 4, 16))):
+    for _ in range(dice.choice((1, 1, 1, 2, 3, 5))):
         name = dice.choice(list(files))
-        act = dice.choices((_json, _frames, _bytes, _names), weights=(12, 4, 2, 1))[0]
+        act = dice.choices((_json, _frames, _bytes, _names), weights=(12, 4, 0.3, 0.3))[0]
         act(files, name, dice, mutate)
         if not files:
             break
@@ -93,7 +93,7 @@ def _json(files: Files, name: str, dice: random.Random, _: Mutate) -> None:
     except (ValueError, RecursionError):
         return
     lines[number] = json.dumps(_changed(document, dice)).encode()
-    if dice.random() < 0.2:
+    if name.endswith(".jsonl") and dice.random() < 0.2:
         lines += [lines[number]] * dice.choice((1, 10, 1000))
     files[name] = b"\n".join(lines)
 
@@ -107,12 +107,12 @@ def _changed(value: Any, dice: random.Random) -> Any:
         if isinstance(value, list)
         else ()
     )
-    if not inside or dice.random() < 0.12:
+    if not inside or dice.random() < 0.04:
         return _other(value, dice)
     key = dice.choice(list(inside))
     changed = value.copy()
     roll = dice.random()
-    if roll < 0.06:
+    if roll < 0.02:
         del changed[key]
     elif roll < 0.1 and isinstance(changed, list):
         changed *= dice.choice((2, 50, 3000)) if len(changed) < 200 else 2
@@ -131,7 +131,7 @@ def _other(value: Any, dice: random.Random) -> Any:
     if isinstance(value, int) and dice.random() < 0.5:
         return value + dice.choice((-1, 1, 1 << 20, -(1 << 40)))
     alike = [one for one in VALUES if type(one) is type(value)]
-    return dice.choice(alike if alike and dice.random() < 0.85 else VALUES)
+    return dice.choice(alike if alike and dice.random() < 0.97 else VALUES)
 
 
 def _frames(files: Files, name: str, dice: random.Random, mutate: Mutate) -> None:
