@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tracer.capture.frames import FileReport, Frame, frames
+from tracer.capture.hosts import Hosts
 from tracer.capture.link import Bare, bare
 from tracer.capture.linktypes import COOKED, COOKED2
 from tracer.core.decode import decode
@@ -69,6 +70,8 @@ class FileSigns:
     """Packets of pods passed as themselves."""
     others: set[str] = field(default_factory=set)
     """What else passed that is neither encapsulated nor of the pods: `tcp`, `udp`, `arp` ..."""
+    hosts: Hosts = field(default_factory=Hosts)
+    """Whose packets passed, outermost."""
     passed_by: int = 0
     """Frames of the pair beyond those that are kept; the file then ends with the last kept one."""
 
@@ -215,7 +218,8 @@ def collect(
 
 
 def _note(signs: FileSigns, packet: Packet, networks: Networks) -> None:
-    """What the packet says of the file's filter."""
+    """What the packet says of the file's filter, and of the node."""
+    signs.hosts.put(packet)
     if packet.outer is not None:
         signs.vxlan = True
     elif packet.inner is not None:

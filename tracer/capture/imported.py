@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from tracer import __version__
 from tracer.capture import coverage
 from tracer.capture.collecting import Capture, Kept, Networks, Pass, collect, talks
+from tracer.capture.hosts import own_addresses
 from tracer.capture.moments import iso
 from tracer.capture.pair import addresses, busiest, end, one_family, pods_of, where_seen
 from tracer.capture.placing import Placer
@@ -39,12 +40,14 @@ def imported(
     destination: str | None = None,
     *,
     passive: bool = False,
+    addresses_of: Mapping[str, Ip] | None = None,
 ) -> Bundle:
     """The recording that these captures make; the same files give the same bundle.
 
     An end is `[NAMESPACE/]POD`, `node/NAME` or an address; None: that of the busiest pair. Echo
-    requests of the pair become probes, unless `passive`. FlantraceError: a file is no capture,
-    there is no such pair, or nothing tells on which node an end is.
+    requests of the pair become probes, unless `passive`. `addresses_of`: node -> its own underlay
+    address, where neither saved state nor the captures tell it. FlantraceError: a file is no
+    capture, there is no such pair, or nothing tells on which node an end is.
     """
     known = saved(state_dir, [capture.node for capture in captures])
     ports = _ports(known)
@@ -54,14 +57,18 @@ def imported(
     kept = collect(run, pair, networks, _gateways(known.cluster))
     kept.sort(key=lambda one: one.time_ns)
     nodes = [capture.node for capture in captures]
-    places = where_seen(pair, kept, nodes)
+    own = own_addresses(
+        {node: [one.hosts for one in run.files if one.capture.node == node] for node in nodes},
+        addresses_of or {},
+    )
+    places = where_seen(pair, kept, nodes, own)
     ends = (
         end(pair[0], known.cluster, places.get(pair[0])),
         end(pair[1], known.cluster, places.get(pair[1])),
     )
     cluster = replace(known.cluster, pods=pods_of(pair, known.cluster))
     placers = {
-        node: Placer(node, known.states.get(node), cluster, ends, kept, run.files)
+        node: Placer(node, known.states.get(node), cluster, ends, kept, run.files, own.get(node))
         for node in dict.fromkeys(nodes)
     }
     observations, adrift = _observations(kept, nodes, placers, known)

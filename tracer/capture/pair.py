@@ -99,7 +99,8 @@ def end(ip: Ip, cluster: ClusterState, node: str | None) -> End:
         raise UsageError(
             f"nothing tells on which node {ip} is",
             where="the captures and --state-dir",
-            hint="save nodes.json and pods.json with kubectl, or capture with -i any",
+            hint="save nodes.json and pods.json with kubectl, capture with -i any,"
+            " or say whose the underlay addresses are: --address node-a=192.0.2.11",
         )
     name = f"{pod.namespace}/{pod.name}" if pod is not None else ip
     host = pod is not None and pod.host_network
@@ -136,21 +137,25 @@ def _by_cidr(ip: Ip, cluster: ClusterState) -> str | None:
     return None
 
 
-def where_seen(pair: tuple[Ip, Ip], kept: Sequence[Kept], nodes: Sequence[str]) -> dict[Ip, str]:
+def where_seen(
+    pair: tuple[Ip, Ip], kept: Sequence[Kept], nodes: Sequence[str], own: Mapping[str, Ip]
+) -> dict[Ip, str]:
     """Address -> the node whose capture shows it leave: unencapsulated in, or encapsulated out.
 
-    `nodes`: of each file. Without a word on directions nothing is told.
+    `nodes`: of each file. `own`: underlay addresses that are known. Without either nothing is told.
     """
     votes: dict[Ip, Counter[str]] = {ip: Counter() for ip in pair}
     for one in kept:
         inner = one.packet.inner
         if inner is None or inner.src not in votes:
             continue
-        outer = one.packet.outer is not None
-        if one.bare.direction is (Direction.OUT if outer else Direction.IN):
+        outer, node = one.packet.outer, nodes[one.file]
+        if outer is None:
             # What comes out of the overlay comes in unencapsulated, too: it counts less.
-            votes[inner.src][nodes[one.file]] += 3 if outer else 1
-    found = {ip: max(count, key=lambda node: count[node]) for ip, count in votes.items() if count}
+            votes[inner.src][node] += one.bare.direction is Direction.IN
+        elif one.bare.direction is Direction.OUT or outer.src == own.get(node):
+            votes[inner.src][node] += 3
+    found = {ip: max(count, key=lambda node: count[node]) for ip, count in votes.items() if +count}
     both = set(nodes)
     for ip, other in (pair, pair[::-1]):
         if ip not in found and len(both) == 2 and other in found:

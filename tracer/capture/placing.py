@@ -38,18 +38,19 @@ class Placer:
         ends: tuple[End, End],
         kept: Sequence[Kept],
         files: Sequence[FileSigns],
+        own: Ip | None = None,
     ) -> None:
         self.node = node
         self._tables = Tables(state) if state is not None else None
         self._local = [end for end in ends if end.node == node]
         self._near = len(self._local) == 2
-        self._underlay = _underlay(node, state, cluster)
+        self._underlay = _underlay(node, state, cluster) or frozenset([own] if own else [])
         here = [one for one in kept if files[one.file].capture.node == node]
         self._points = _points(state, cluster, ends, here)
         self._by_index = {point.ifindex: point for point in self._points if point.ifindex}
         self._by_name = {point.ifname: point for point in self._points}
-        own = {point.mac for point in self._points if point.device is Device.VTEP}
-        self._vteps = _vtep_macs(kept, cluster) | (own - {None})
+        macs = {point.mac for point in self._points if point.device is Device.VTEP}
+        self._vteps = _vtep_macs(kept, cluster) | (macs - {None})
         self._uplinks = {one.bare.source for one in here if one.packet.outer} - {None}
         self._files = files
         self._whole = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="What ip, bridge and kubectl said: DIR/NODE/*.json and DIR/*.json.",
 )
+@click.option(
+    "--address",
+    "addresses",
+    metavar="NODE=IP",
+    multiple=True,
+    help="A node's underlay address, where neither state nor captures tell it.",
+)
 @click.option("--passive", is_flag=True, help="Follow all packets of the pair, not only its ping.")
 @options.output
 @options.delivery
@@ -44,6 +52,7 @@ def import_(
     files: tuple[tuple[str, Path], ...],
     state_dir: Path | None,
     passive: bool,
+    addresses: tuple[str, ...],
     **words: object,
 ) -> int:
     """Diagnose captures that tcpdump made on the nodes.
@@ -53,9 +62,23 @@ def import_(
     from tracer.capture.imported import imported
 
     delivery = delivery_of(answer_of(words), words)
+    own = dict(map(_address, addresses))
     captures = [_capture(where, path) for where, path in files]
-    bundle = imported(captures, state_dir, source, destination, passive=passive)
+    bundle = imported(captures, state_dir, source, destination, passive=passive, addresses_of=own)
     return deliver(options.as_asked(bundle, words), delivery)
+
+
+def _address(word: str) -> tuple[str, str]:
+    """`node-a=192.0.2.11`. UsageError for what is no address."""
+    node, _, ip = word.partition("=")
+    try:
+        return node, str(ip_address(ip))
+    except ValueError:
+        raise UsageError(
+            f"{word!r} is no node and its address",
+            where="--address",
+            hint="for instance --address node-a=192.0.2.11",
+        ) from None
 
 
 def _capture(words: str, path: Path) -> Capture:
