@@ -1,6 +1,6 @@
 """`make bench`: every figure as a ratio measured in one run."""
 
-from tests.bench import hooks, start
+from tests.bench import bundles, hooks, start
 
 
 def main() -> None:
@@ -9,6 +9,8 @@ def main() -> None:
     hooks.main()
     print("\n# A healthy trace of five probes")
     start.main()
+    print("\n# A recording of 1,000 nodes")
+    bundles.main()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from tests.builders import bundle
+from tests.cases import bundle_of, names
+from tests.thousand import large
 from tracer.bundle.archive import packed, read, write
 from tracer.errors import BadBundle, UsageError
 from tracer.model.bundle import FORMAT, Bundle, Trouble
@@ -100,3 +102,17 @@ def test_a_newer_bundle_is_refused_by_its_number(tmp_path: Path) -> None:
     write(msgspec.structs.replace(whole(), format=FORMAT + 1), path)
     with pytest.raises(BadBundle, match=rf"newer flantrace \(format {FORMAT + 1}"):
         read(path)
+
+
+def test_a_bundle_of_many_nodes_stays_small(tmp_path: Path) -> None:
+    """A hundredth of a thousand nodes' entries; `make bench` makes and reads all of them."""
+    path = tmp_path / "large.tgz"
+    made = large(100)
+    write(made, path)
+    assert path.stat().st_size < 500_000
+    assert read(path) == made
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_recorded_bundle_is_far_below_two_hundred_kilobytes(name: str) -> None:
+    assert len(packed(read(bundle_of(name)))) < 50_000
