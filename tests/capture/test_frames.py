@@ -29,7 +29,8 @@ from tests.packets import ethernet, ipv6, observed, ping, udp
 from tracer.bundle import archive
 from tracer.bundle.archive import packed
 from tracer.capture.collecting import Capture
-from tracer.capture.frames import FileReport, Frame, frames
+from tracer.capture.frame import FileReport, Frame
+from tracer.capture.frames import frames
 from tracer.capture.imported import imported
 from tracer.capture.link import Bare, bare
 from tracer.capture.stream import LARGEST

@@ -12,7 +12,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
-from tracer.capture.frames import FileReport, Frame, frames
+from tracer.capture.frame import FileReport, Frame
+from tracer.capture.frames import frames
 from tracer.capture.hosts import Hosts
 from tracer.capture.link import Bare, bare
 from tracer.capture.linktypes import COOKED, COOKED2

@@ -1,46 +1,14 @@
 """Capture files, frame by frame: which format, which reader, and what a file could not give."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+from tracer.capture import pcap_in, pcapng_in
+from tracer.capture.frame import FileReport, Frame
 from tracer.capture.stream import Damaged, Stream
 from tracer.errors import BadCapture
-from tracer.model.observation import Direction
 
 GZIP, PCAPNG = b"\x1f\x8b", b"\n\r\r\n"
-
-
-class Frame(NamedTuple):
-    """One packet as the capture has it. `data` begins where the link type says."""
-
-    time_ns: int | None
-    """Since 1970, by the capturing node's clock; None: the block carries no time."""
-    data: bytes
-    length: int
-    """Bytes of the whole packet; `data` may hold fewer."""
-    link_type: int
-    ifname: str | None = None
-    ifindex: int | None = None
-    direction: Direction = Direction.UNKNOWN
-
-
-@dataclass
-class FileReport:
-    """What a file says beside its frames, known once it was read to its end."""
-
-    count: int = 0
-    damage: str | None = None
-    """Why reading ended before the file did, in words."""
-    unreadable: int = 0
-    """Blocks that could not be read, between others that could."""
-    dropped: dict[tuple[int, int], int] = field(default_factory=dict)
-    """Packets that the capturing system dropped, by interface and cause; empty: it says nothing."""
-    names: set[str] = field(default_factory=set)
-    """Interfaces that the file names, those without a frame too."""
-    filters: set[str] = field(default_factory=set)
-    """Capture filters that the file names."""
 
 
 def frames(path: Path, report: FileReport) -> Iterator[Frame]:
@@ -66,8 +34,6 @@ def frames(path: Path, report: FileReport) -> Iterator[Frame]:
 
 
 def _reader(stream: Stream, path: Path, report: FileReport) -> Iterator[Frame]:
-    from tracer.capture import pcap_in, pcapng_in
-
     magic = stream.peek(4)
     if magic in pcap_in.MAGICS:
         return pcap_in.frames(stream)

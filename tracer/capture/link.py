@@ -3,7 +3,7 @@
 from struct import unpack_from
 from typing import NamedTuple
 
-from tracer.capture.frames import Frame
+from tracer.capture.frame import Frame
 from tracer.capture.linktypes import COOKED, COOKED2, ETHERNET, LOOP, NULL, RAWS
 from tracer.model.observation import Direction
 from tracer.model.packet import Mac

@@ -9,7 +9,7 @@ from typing import Any
 
 from dpkt import pcap
 
-from tracer.capture.frames import Frame
+from tracer.capture.frame import Frame
 from tracer.capture.stream import Stream
 from tracer.model.observation import Direction
 

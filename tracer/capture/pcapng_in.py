@@ -20,7 +20,7 @@ from pcapng.structs import (
     read_section_header,
 )
 
-from tracer.capture.frames import FileReport, Frame
+from tracer.capture.frame import FileReport, Frame
 from tracer.capture.stream import Damaged, Stream
 from tracer.model.observation import Direction
 
