@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["tracer"]):
     import tracer.core.rules
     import tracer.render
     from tests.fuzz.hostile_bundles import hostile_bundle
-    from tests.fuzz.measured import measured
+    from tests.fuzz.measured import Nursery
     from tests.fuzz.tally import Tally, quietly
     from tracer.cli.main import run
     from tracer.formats import Format
@@ -31,6 +31,8 @@ with atheris.instrument_imports(include=["tracer"]):
 FOLDER = Path(tempfile.mkdtemp(prefix="flantrace-fuzz-"))
 FILE, OUT = FOLDER / "a.tgz", FOLDER / "out"
 FORMS = tuple(Format)
+quietly()
+NURSERY = Nursery(run)
 TALLY = Tally("bundles")
 
 
@@ -38,7 +40,7 @@ def one_bundle(data: bytes) -> None:
     FILE.write_bytes(data)
     form = FORMS[TALLY.runs % len(FORMS)].value
     words = ["report", str(FILE), "--format", form, "-o", str(OUT)]
-    TALLY.put(measured(lambda: run(words)), len(data))
+    TALLY.put(NURSERY.measured(words), len(data))
     run(words)
 
 
@@ -47,9 +49,8 @@ def _next(data: bytes, most: int, seed: int) -> bytes:
 
 
 def main() -> None:
-    with quietly():
-        atheris.Setup(sys.argv, one_bundle, custom_mutator=_next)
-        atheris.Fuzz()
+    atheris.Setup(sys.argv, one_bundle, custom_mutator=_next)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

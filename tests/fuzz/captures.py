@@ -1,7 +1,7 @@
 """One fuzzer's run over hostile captures: `python -m tests.fuzz.captures CORPUS -runs=N`.
 
 Each input is node-a's file of an import whose other half, and every other time saved state, is as
-it was recorded. libFuzzer's own mutations do: a capture is bytes.
+it was recorded.
 """
 
 import importlib
@@ -17,7 +17,8 @@ with atheris.instrument_imports(include=["tracer"]):
     import tracer.bundle
     import tracer.capture
     import tracer.core.rules
-    from tests.fuzz.measured import measured
+    from tests.fuzz.hostile_captures import hostile_capture
+    from tests.fuzz.measured import Nursery
     from tests.fuzz.tally import Tally, quietly
     from tracer.cli.main import run
 
@@ -28,6 +29,8 @@ with atheris.instrument_imports(include=["tracer"]):
 RECORDED = Path(__file__).parents[1] / "capture" / "recorded" / "vtepmac-annotation-stale.tar.xz"
 FOLDER = Path(tempfile.mkdtemp(prefix="flantrace-fuzz-"))
 FILE = FOLDER / "input.pcap"
+quietly()
+NURSERY = Nursery(run)
 TALLY = Tally("captures")
 
 
@@ -36,16 +39,19 @@ def one_capture(data: bytes) -> None:
     words = ["import", "--no-save", "--node", "node-a", str(FILE), "--depth", "full"]
     words += ["--node", "node-b", str(FOLDER / "node-b-any.pcap")]
     words += ["--state-dir", str(FOLDER)] if TALLY.runs % 2 else []
-    TALLY.put(measured(lambda: run(words)), len(data))
+    TALLY.put(NURSERY.measured(words), len(data))
     run(words)
+
+
+def _next(data: bytes, most: int, seed: int) -> bytes:
+    return hostile_capture(data, most, seed, atheris.Mutate)
 
 
 def main() -> None:
     with tarfile.open(RECORDED) as archive:
         archive.extractall(FOLDER)
-    with quietly():
-        atheris.Setup(sys.argv, one_capture)
-        atheris.Fuzz()
+    atheris.Setup(sys.argv, one_capture, custom_mutator=_next)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":
