@@ -127,7 +127,7 @@ def test_a_healthy_ping_is_delivered_by_eight_hops(
     assert diagnosis.verdict.sentence.startswith("5 of 5 requests, 5 of 5 replies.")
     assert hops(bundle) == EIGHT
     assert [sent.reply for sent in bundle.sent] == ["echo reply"] * 5
-    assert (bundle.request.source.name, bundle.request.source.node) == ("default/pod-a", "node-a")
+    assert (bundle.traced.source.name, bundle.traced.source.node) == ("default/pod-a", "node-a")
 
 
 @pytest.mark.parametrize("link_type", [113, 276])
@@ -139,7 +139,7 @@ def test_without_any_state_the_packets_tell_devices_and_ends(
     assert five_words(diagnose(bundle))[0] == "delivered"
     roles = ["pod", "bridge", "vtep", "uplink"]
     assert [name for _, name, _ in hops(bundle)] == [*roles, *roles[::-1]]
-    assert [(end.ip, end.node) for end in (bundle.request.source, bundle.request.destination)] == [
+    assert [(end.ip, end.node) for end in (bundle.traced.source, bundle.traced.destination)] == [
         ("10.244.1.2", "node-a"),
         ("10.244.2.2", "node-b"),
     ]
@@ -279,7 +279,7 @@ def test_gro_super_frames_are_no_word_on_the_mtu(tmp_path: Path, saved: Path) ->
     small = journey(segment(90_000, 100), at=2 * SECOND)
     files = captures(tmp_path, [*ambient(0), *large, *small, *ambient(3 * SECOND)])
     bundle = imported(files, saved)
-    assert bundle.request.plan is None
+    assert bundle.traced.plan is None
     super_frames = [one for one in bundle.observations if one.length > 9000]
     assert len(super_frames) == 4
     assert all(one.gso_size > 1000 for one in super_frames)
@@ -437,12 +437,12 @@ def test_a_pair_is_chosen_by_who_asks_most(tmp_path: Path, saved: Path) -> None:
         for one in journey(ipv4("10.244.2.9", "10.244.1.9", ICMP, ping(seq)[20:]), at=seq * 99)
     ]
     bundle = imported(captures(tmp_path, [*run(), *other]), saved)
-    assert (bundle.request.source.ip, bundle.request.destination.ip) == ("10.244.1.2", "10.244.2.2")
+    assert (bundle.traced.source.ip, bundle.traced.destination.ip) == ("10.244.1.2", "10.244.2.2")
     named = imported(captures(tmp_path, [*run(), *other]), saved, "10.244.2.9")
-    assert (named.request.source.ip, named.request.destination.ip) == ("10.244.2.9", "10.244.1.9")
+    assert (named.traced.source.ip, named.traced.destination.ip) == ("10.244.2.9", "10.244.1.9")
     swapped = imported(captures(tmp_path, run()), saved, "pod-b", "pod-a")
-    assert swapped.request.plan is None
-    assert swapped.request.source.name == "default/pod-b"
+    assert swapped.traced.plan is None
+    assert swapped.traced.source.name == "default/pod-b"
 
 
 def test_two_pings_at_once_are_one_trace_and_the_other_is_counted(
@@ -450,13 +450,13 @@ def test_two_pings_at_once_are_one_trace_and_the_other_is_counted(
 ) -> None:
     other = [one for seq in (1, 2) for one in journey(ping(seq, ident=9), at=seq * SECOND + 99)]
     bundle = imported(captures(tmp_path, [*run(), *other]), saved)
-    assert bundle.request.probe_id == 7
+    assert bundle.traced.probe_id == 7
     assert "2 echo requests of other pings between the two are not counted" in what(bundle)
 
 
 def test_passive_follows_everything_between_the_two(tmp_path: Path, saved: Path) -> None:
     bundle = imported(captures(tmp_path, run()), saved, passive=True)
-    assert (bundle.request.plan, bundle.sent) == (None, ())
+    assert (bundle.traced.plan, bundle.sent) == (None, ())
     assert five_words(diagnose(bundle))[0] == "delivered"
 
 
@@ -545,7 +545,7 @@ def test_two_pods_of_one_node_meet_at_their_veths(
     here = [one for one in [*ambient(0), *frames, *ambient(5 * SECOND)] if one.node == "node-a"]
     file = written(tmp_path, "a.pcap", pcap(here, link_type))
     bundle = imported([Capture("node-a", file)], saved, "10.244.1.2", "10.244.1.3")
-    assert (bundle.request.source.node, bundle.request.destination.node) == ("node-a", "node-a")
+    assert (bundle.traced.source.node, bundle.traced.destination.node) == ("node-a", "node-a")
     assert {one.device for one in bundle.observations} == {Device.POD}
     assert five_words(diagnose(bundle))[0] == "delivered"
 

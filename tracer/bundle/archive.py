@@ -26,7 +26,7 @@ from tracer.model.cluster import ClusterState
 from tracer.model.message import Datagram, Sent
 from tracer.model.observation import Observation
 from tracer.model.record import Record
-from tracer.model.request import Request
+from tracer.model.request import CheckRequest, Request
 from tracer.model.state import NodeState
 
 
@@ -36,7 +36,8 @@ class _Head(Record, frozen=True, kw_only=True):
     format: int
     tool_version: str
     created_at: str
-    request: Request
+    request: Request | None = None
+    check: CheckRequest | None = None
     agents: Mapping[str, AgentReport] = {}
     sent: tuple[Sent, ...] = ()
     datagrams: tuple[Datagram, ...] = ()

@@ -45,7 +45,10 @@ def check(bundle: Bundle, name: str) -> Bundle:
 
     Whatever else is odd in a recording is a fact about it: the core copes.
     """
-    for end in (bundle.request.source, bundle.request.destination):
+    if bundle.request is None and bundle.check is None:
+        raise BadBundle(f"{name} is damaged: it asks nothing", where=name, hint="copy it again")
+    ends = () if bundle.request is None else (bundle.request.source, bundle.request.destination)
+    for end in ends:
         if not _is_ip(end.ip):
             raise BadBundle(
                 f"{name} is damaged: {end.ip!r} is no address", where=name, hint="copy it again"

@@ -52,11 +52,11 @@ class Case:
     ) -> None:
         self.bundle = bundle
         self._tables = tables
-        self.request = bundle.request
+        self.request = bundle.traced
         self.paths = paths
         self.leases: tuple[Lease, ...] = leases(bundle.cluster)
         self.net_conf: NetConfRead | None = net_conf(bundle.cluster)
-        self.family: int = ip_address(bundle.request.destination.ip).version
+        self.family: int = ip_address(bundle.traced.destination.ip).version
 
     @cached_property
     def ways(self) -> tuple["WayView", "WayView"]:

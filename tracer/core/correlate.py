@@ -155,7 +155,7 @@ class _Trip:
     def unseen(self, sent: Sent) -> Path:
         """A packet that must have been there, and that no point has seen."""
         sender, receiver = self.ends
-        plan = self.bundle.request.plan
+        plan = self.bundle.traced.plan
         outcome = Outcome.DELIVERED if sent.seq in self.replied else Outcome.LOST
         doubt = sent.error if self.way is Way.REQUEST else None
         if outcome is Outcome.LOST:
@@ -194,7 +194,7 @@ def _unseen_requests(trip: _Trip, seen: list[Path]) -> list[Path]:
 
 def _unseen_replies(trip: _Trip, requests: list[Path], seen: list[Path]) -> list[Path]:
     """Answers that were due (a request arrived, and its kind is answered) and were not seen."""
-    plan = trip.bundle.request.plan
+    plan = trip.bundle.traced.plan
     if plan is None or plan.kind is ProbeKind.UDP:
         return []
     numbers = {path.seq for path in seen}

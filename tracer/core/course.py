@@ -26,7 +26,7 @@ def is_pod(end: End) -> bool:
 
 def ends(bundle: Bundle, way: Way) -> tuple[End, End]:
     """Who sends and who receives this way."""
-    source, destination = bundle.request.source, bundle.request.destination
+    source, destination = bundle.traced.source, bundle.traced.destination
     return (source, destination) if way is Way.REQUEST else (destination, source)
 
 

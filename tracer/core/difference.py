@@ -47,7 +47,7 @@ def _side(bundle: Bundle) -> Side:
     diagnosis = diagnose(bundle)
     return Side(
         recorded_at=diagnosis.recorded_at,
-        request=bundle.request,
+        request=bundle.traced,
         verdict=diagnosis.verdict,
         rules=tuple(dict.fromkeys(finding.rule for finding in diagnosis.findings)),
     )
@@ -90,7 +90,7 @@ def _answer(side: Side) -> str:
 
 
 def _nodes(bundle: Bundle) -> tuple[str, str]:
-    return bundle.request.source.node, bundle.request.destination.node
+    return bundle.traced.source.node, bundle.traced.destination.node
 
 
 def _only_in_one(before: Bundle, after: Bundle) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _told_by_part(lines: Table, words: Mapping[str, str]) -> Lines:
 
 def _parts(bundle: Bundle) -> Mapping[str, str]:
     """Name or address -> its part: `source`, `destination's public-ip` ..."""
-    source, destination = bundle.request.source, bundle.request.destination
+    source, destination = bundle.traced.source, bundle.traced.destination
     parts = {source.node: "source", destination.node: "destination"}
     if source.node == destination.node:
         parts = {source.node: "node"}

@@ -101,7 +101,7 @@ def doubted_at_the_edges(
     Where nothing at all arrives, the edges are no excuse.
     """
     some_arrive = any(path.outcome is Outcome.DELIVERED for path, _ in found)
-    if bundle.request.plan is not None or not some_arrive:
+    if bundle.traced.plan is not None or not some_arrive:
         return [path for path, _ in found]
     edges = _edges(bundle)
     return [

@@ -32,7 +32,7 @@ def waiting(bundle: Bundle) -> Waiting:
     paths = correlate(_as_if_ended(bundle))
     answered = {sent.seq for sent in bundle.sent if is_answer(bundle, sent)}
     open_paths = [path for path in paths if _open(path) and path.seq not in answered]
-    expects_reply = bundle.request.plan is not None and bundle.request.plan.kind != ProbeKind.UDP
+    expects_reply = bundle.traced.plan is not None and bundle.traced.plan.kind != ProbeKind.UDP
     replied = {path.seq for path in paths if path.way is Way.REPLY}
     unreplied = expects_reply and any(
         path.outcome is Outcome.DELIVERED and path.seq not in replied | answered

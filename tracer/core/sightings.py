@@ -38,13 +38,13 @@ def is_answer(bundle: Bundle, sent: Sent) -> bool:
     """The destination itself answered. An ICMP error from somewhere on the way is no answer."""
     if sent.reply in ("echo reply", "SYN-ACK", "RST", "datagram"):
         return True
-    plan = bundle.request.plan
+    plan = bundle.traced.plan
     return (
         plan is not None
         and plan.kind is ProbeKind.UDP
         and sent.reply is not None
         and "port unreachable" in sent.reply
-        and sent.reply_from == bundle.request.destination.ip
+        and sent.reply_from == bundle.traced.destination.ip
     )
 
 
@@ -97,7 +97,7 @@ def way_of(bundle: Bundle, sighting: Sighting) -> Way | None:
     inner, inner_id = sighting.packet.inner or sighting.joined, sighting.inner_id
     if inner_id is None:
         return None
-    source, destination = bundle.request.source.ip, bundle.request.destination.ip
+    source, destination = bundle.traced.source.ip, bundle.traced.destination.ip
     if inner is not None and inner.quoted is not None and not _answers(bundle, inner):
         return None
     if (inner_id.src, inner_id.dst) == (source, destination):
@@ -111,17 +111,17 @@ def way_of(bundle: Bundle, sighting: Sighting) -> Way | None:
 
 def _answers(bundle: Bundle, inner: Inner) -> bool:
     """The destination itself says that nobody listens: the answer to a UDP probe."""
-    plan = bundle.request.plan
+    plan = bundle.traced.plan
     return (
         plan is not None
         and plan.kind is ProbeKind.UDP
-        and inner.src == bundle.request.destination.ip
+        and inner.src == bundle.traced.destination.ip
     )
 
 
 def _is_ours(bundle: Bundle, inner: Inner, way: Way) -> bool:
     """Of a trace with probes only the probes and their answers count."""
-    request = bundle.request
+    request = bundle.traced
     if request.plan is None:
         return True
     echo = (inner.protocol, inner.icmp_type) in (ECHO_REQUEST if way is Way.REQUEST else ECHO_REPLY)
@@ -149,7 +149,7 @@ def _opens(inner: Inner, way: Way) -> bool:
 
 def seq_of(bundle: Bundle, inner: Inner | None, way: Way) -> int | None:
     """The probe's number; None for the pods' own traffic."""
-    if inner is None or bundle.request.plan is None:
+    if inner is None or bundle.traced.plan is None:
         return None
     if inner.icmp_seq is not None:
         return inner.icmp_seq
@@ -163,7 +163,7 @@ def seq_of(bundle: Bundle, inner: Inner | None, way: Way) -> int | None:
 
 def icmp_errors(bundle: Bundle) -> Iterator[Sighting]:
     """ICMP errors about packets of the trace: who says that it could not go on, and why."""
-    source, destination = bundle.request.source.ip, bundle.request.destination.ip
+    source, destination = bundle.traced.source.ip, bundle.traced.destination.ip
     seen: set[tuple[str, InnerId]] = set()
     for sighting in sightings(bundle):
         inner, inner_id = sighting.packet.inner, sighting.inner_id

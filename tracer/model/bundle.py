@@ -7,7 +7,7 @@ from tracer.model.cluster import ClusterState
 from tracer.model.message import Datagram, Sent
 from tracer.model.observation import AttachedPoint, Observation
 from tracer.model.record import Record
-from tracer.model.request import Request
+from tracer.model.request import CheckRequest, Request
 from tracer.model.state import Counters, NodeState
 
 FORMAT = 1
@@ -53,7 +53,10 @@ class Bundle(Record, frozen=True, kw_only=True):
     format: int
     tool_version: str
     created_at: str
-    request: Request
+    request: Request | None = None
+    """None: nothing was traced (a check)."""
+    check: CheckRequest | None = None
+    """None: a trace."""
     cluster: ClusterState
     nodes: Mapping[str, NodeState] = {}
     agents: Mapping[str, AgentReport] = {}
@@ -64,3 +67,10 @@ class Bundle(Record, frozen=True, kw_only=True):
     troubles: tuple[Trouble, ...] = ()
     redacted: bool = False
     """Names, addresses, MACs and payload were replaced (bundle/redact)."""
+
+    @property
+    def traced(self) -> Request:
+        """The trace that was asked for. ValueError: this is the recording of a check."""
+        if self.request is None:
+            raise ValueError("nothing was traced")
+        return self.request

@@ -23,6 +23,10 @@ class Node(Record, frozen=True, kw_only=True):
     ready: bool | None = None
     created: str | None = None
     kubelet_version: str | None = None
+    unschedulable: bool = False
+    """Drained or cordoned."""
+    deleting: bool = False
+    """Somebody has asked for its deletion (metadata.deletionTimestamp)."""
 
 
 class Pod(Record, frozen=True, kw_only=True):
@@ -57,13 +61,38 @@ class NetConf(Record, frozen=True, kw_only=True):
     """Where it was read, such as `ConfigMap kube-flannel/kube-flannel-cfg`."""
 
 
+class Service(Record, frozen=True, kw_only=True):
+    """A Service, and the addresses behind it."""
+
+    namespace: str
+    name: str
+    cluster_ips: tuple[Ip, ...] = ()
+    endpoints: tuple[Ip, ...] = ()
+    """Those that are ready."""
+
+
+class ControllerManager(Record, frozen=True, kw_only=True):
+    """How kube-controller-manager gives pod CIDRs to nodes, by its command line."""
+
+    source: str
+    """Where it was read: a pod of kube-system, or the manifest on a node."""
+    node: str | None = None
+    cluster_cidrs: tuple[Net, ...] = ()
+    """--cluster-cidr; empty: not given."""
+    allocate_node_cidrs: bool | None = None
+    """--allocate-node-cidrs; None: not given, which means false."""
+
+
 class ClusterState(Record, frozen=True, kw_only=True):
     """The cluster's intent at one moment."""
 
     captured_at: str
     nodes: tuple[Node, ...] = ()
     pods: tuple[Pod, ...] = ()
-    """The traced pods (for `check`: all pods)."""
+    """The traced pods (for a check: all pods)."""
     flannel_pods: tuple[FlannelPod, ...] = ()
     net_conf: NetConf | None = None
+    controller_managers: tuple[ControllerManager, ...] = ()
+    services: tuple[Service, ...] = ()
+    """Those by which an end was named."""
     server: str | None = None

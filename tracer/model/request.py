@@ -47,6 +47,15 @@ class ProbePlan(Record, frozen=True, kw_only=True):
     """Follow with one probe of the overlay's full MTU, DF set."""
 
 
+class CheckRequest(Record, frozen=True, kw_only=True):
+    """A check of nodes: no packet is sent, no pair is traced."""
+
+    nodes: tuple[str, ...] = ()
+    """Those that were asked for; none: all."""
+    agents: bool = True
+    """False: only what the API shows was asked for."""
+
+
 class Request(Record, frozen=True, kw_only=True):
     """A trace from one end to the other. `plan` None: passive, the pods' own traffic."""
 

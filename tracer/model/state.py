@@ -53,6 +53,8 @@ class Link(Record, frozen=True, kw_only=True):
     vxlan: Vxlan | None = None
     vlan_id: int | None = None
     driver: str | None = None
+    tx_checksum: bool | None = None
+    """The device computes checksums of what it sends (ethtool -k, tx-checksumming)."""
     counters: Counters = Counters()
 
 
@@ -102,6 +104,19 @@ class Rule(Record, frozen=True, kw_only=True):
     suppress_prefix_length: int | None = None
     other: tuple[str, ...] = ()
     """Selectors that flantrace does not evaluate (uid, ports, protocol, tos), by name."""
+
+
+class Lookup(Record, frozen=True, kw_only=True):
+    """What the kernel itself answered to one route look-up (RTM_GETROUTE, `ip route get`)."""
+
+    dst: Ip
+    src: Ip | None = None
+    iif: str | None = None
+    """The device by which the packet would come in; None: the node sends it itself."""
+    route: Route | None = None
+    """None: there is none; `error` says why."""
+    error: str | None = None
+    """The C library's words, such as `Network is unreachable`."""
 
 
 class Neighbour(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -198,4 +213,8 @@ class NodeState(Record, frozen=True, kw_only=True, tag="state", tag_field="kind"
     """Reserved pod address -> the file's text (container id and interface)."""
     firewall: tuple[FirewallDump, ...] = ()
     filters: tuple[TcFilter, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
+    """Look-ups for the traced pair, answered by the kernel."""
+    vxlan_support: str | None = None
+    """`builtin`, `loaded`, `module` (there, and not loaded) or `missing`; None: not known."""
     not_read: tuple[NotRead, ...] = ()

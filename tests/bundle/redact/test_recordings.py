@@ -107,7 +107,7 @@ def test_no_name_remains(name: str) -> None:
     known |= {pod.name for pod in bundle.cluster.pods}
     known |= {pod.name for pod in bundle.cluster.flannel_pods}
     known |= {state.hostname for state in bundle.nodes.values()}
-    known |= {bundle.request.source.name.rpartition("/")[2], bundle.cluster.server or "-"}
+    known |= {bundle.traced.source.name.rpartition("/")[2], bundle.cluster.server or "-"}
     for state in bundle.nodes.values():
         known |= {path.rpartition("/")[2] for path in state.files if "/cni/flannel/" in path}
     said = texts(redacted(bundle))
@@ -175,7 +175,7 @@ def test_with_one_key_two_recordings_agree() -> None:
     before, after = (
         redacted(case(name), KEYS[0]) for name in ("vtepmac-annotation-stale", "healthy")
     )
-    assert before.request.source == after.request.source
+    assert before.traced.source == after.traced.source
     assert [node.name for node in before.cluster.nodes] == [
         node.name for node in after.cluster.nodes
     ]
@@ -263,6 +263,6 @@ def test_troubles_are_still_understood() -> None:
     assert [trouble.what for trouble in after.troubles] == [
         "no agent could be started on node-3: ssh: Could not resolve hostname [removed]: Name or"
         " service not known",
-        "probes from " + after.request.source.ip + " cannot be sent: Operation not permitted",
+        "probes from " + after.traced.source.ip + " cannot be sent: Operation not permitted",
     ]
     assert after.troubles[0].node == "node-3"

@@ -12,7 +12,7 @@ from tracer.model.state import NodeState
 
 def learn(names: Names, bundle: Bundle) -> None:
     """All names that free text may hold: the traced ends first, then in the order of the files."""
-    ends = (bundle.request.source, bundle.request.destination)
+    ends = (bundle.traced.source, bundle.traced.destination)
     for end in ends:
         names.meet(Sort.NODE, end.node)
     for end in ends:

@@ -11,6 +11,7 @@ from tracer.model.state import (
     FdbEntry,
     FirewallDump,
     Link,
+    Lookup,
     Neighbour,
     NodeState,
     NotRead,
@@ -49,6 +50,8 @@ NODE: Mapping[type[Record], Mapping[str, Rule]] = {
         "host_local": Rule(K.RESERVATIONS, "Which addresses are given to which container."),
         "firewall": Rule(K.INSIDE, "Rules that may have dropped the packets."),
         "filters": Rule(K.INSIDE, "Programs of others on the devices."),
+        "lookups": Rule(K.INSIDE, "Look-ups that the kernel answered."),
+        "vxlan_support": Rule(K.KEEP, "One of four words."),
         "not_read": Rule(K.INSIDE, "What could not be read."),
     },
     Link: {
@@ -65,6 +68,7 @@ NODE: Mapping[type[Record], Mapping[str, Rule]] = {
         "vxlan": Rule(K.INSIDE, "Attributes of a vxlan device."),
         "vlan_id": _NUMBER,
         "driver": Rule(K.KEEP, "The name of a kernel module: offloads are told by it."),
+        "tx_checksum": _FLAG,
         "counters": Rule(K.INSIDE, "What the device counted."),
     },
     Vxlan: {
@@ -106,6 +110,13 @@ NODE: Mapping[type[Record], Mapping[str, Rule]] = {
         "protocol": _NUMBER,
         "source": Rule(K.IP, "An address of the node."),
         "multipath": _FLAG,
+    },
+    Lookup: {
+        "dst": Rule(K.IP, "The map of all addresses."),
+        "src": Rule(K.IP, "The map of all addresses."),
+        "iif": _DEVICE,
+        "route": Rule(K.INSIDE, "The kernel's answer."),
+        "error": Rule(K.PROSE, "The C library's words."),
     },
     RoutingRule: {
         "priority": _NUMBER,

@@ -4,10 +4,18 @@ from collections.abc import Mapping
 
 from tracer.bundle.redact.rules import Kind, Rule
 from tracer.model.bundle import AgentReport, Bundle, Trouble
-from tracer.model.cluster import ClusterState, FlannelPod, NetConf, Node, Pod
+from tracer.model.cluster import (
+    ClusterState,
+    ControllerManager,
+    FlannelPod,
+    NetConf,
+    Node,
+    Pod,
+    Service,
+)
 from tracer.model.message import Datagram, Sent
 from tracer.model.record import Record
-from tracer.model.request import End, ProbePlan, Request
+from tracer.model.request import CheckRequest, End, ProbePlan, Request
 
 K = Kind
 
@@ -17,6 +25,7 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "tool_version": Rule(K.KEEP, "flantrace's own version."),
         "created_at": Rule(K.KEEP, "When it was recorded: the evidence is dated by it."),
         "request": Rule(K.INSIDE, "What was asked."),
+        "check": Rule(K.INSIDE, "What was asked of a check."),
         "cluster": Rule(K.INSIDE, "What the Kubernetes API said."),
         "nodes": Rule(K.INSIDE, "What each node's kernel said.", keys=K.NODE),
         "agents": Rule(K.INSIDE, "How each agent ended.", keys=K.NODE),
@@ -33,6 +42,10 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "passive_s": Rule(K.KEEP, "A duration."),
         "probe_id": Rule(K.KEEP, "A random number of flantrace; probes are told by it."),
         "active": Rule(K.KEEP, "Yes or no."),
+    },
+    CheckRequest: {
+        "nodes": Rule(K.NODE, "The same tokens as everywhere."),
+        "agents": Rule(K.KEEP, "Yes or no."),
     },
     End: {
         "kind": Rule(K.KEEP, "`pod` or `node`."),
@@ -54,6 +67,8 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "pods": Rule(K.INSIDE, "The traced pods."),
         "flannel_pods": Rule(K.INSIDE, "The pods that run flanneld."),
         "net_conf": Rule(K.INSIDE, "flannel's configuration."),
+        "controller_managers": Rule(K.INSIDE, "How pod CIDRs are given."),
+        "services": Rule(K.INSIDE, "Services by which an end was named."),
         "server": Rule(K.GONE, "Where the API server is; nothing is concluded from it."),
     },
     Node: {
@@ -66,6 +81,20 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "ready": Rule(K.KEEP, "Yes or no."),
         "created": Rule(K.KEEP, "A moment."),
         "kubelet_version": Rule(K.KEEP, "A version; k3s is told by it."),
+        "unschedulable": Rule(K.KEEP, "Yes or no."),
+        "deleting": Rule(K.KEEP, "Yes or no."),
+    },
+    Service: {
+        "namespace": Rule(K.NAMESPACE, "Often a customer's or a product's name."),
+        "name": Rule(K.POD, "Often an application's name."),
+        "cluster_ips": Rule(K.IP, "The map of all addresses."),
+        "endpoints": Rule(K.IP, "The pods' addresses, mapped alike."),
+    },
+    ControllerManager: {
+        "source": Rule(K.TEXT, "A pod of kube-system, or a manifest's path."),
+        "node": Rule(K.NODE, "The same token as everywhere."),
+        "cluster_cidrs": Rule(K.NETWORK, "It holds what it held."),
+        "allocate_node_cidrs": Rule(K.KEEP, "Yes or no."),
     },
     Pod: {
         "namespace": Rule(K.NAMESPACE, "Often a customer's or a product's name."),
