@@ -3,10 +3,10 @@
 from tracer.core.annotate import annotated
 from tracer.core.case import Case, MissingFact
 from tracer.core.correlate import correlate
+from tracer.core.facts import Facts
 from tracer.core.macs import three_macs
 from tracer.core.notes import notes
 from tracer.core.rules.catalogue import CATALOGUE, LAST, slug
-from tracer.core.tables import Tables
 from tracer.core.tally import tallies
 from tracer.core.timeline import timeline, utc
 from tracer.core.verdict import decide, other_backend
@@ -17,8 +17,8 @@ from tracer.model.path import Way
 
 def diagnose(bundle: Bundle) -> Diagnosis:
     """Turn everything recorded into one verdict with its evidence: same bundle, same answer."""
-    tables = {node: Tables(state) for node, state in bundle.nodes.items()}
-    return judge(Case(bundle, annotated(correlate(bundle), bundle, tables), tables))
+    facts = Facts(bundle)
+    return judge(Case(facts, bundle.traced, annotated(correlate(bundle), facts)))
 
 
 def judge(case: Case) -> Diagnosis:
