@@ -40,6 +40,8 @@ class Case:
         self.facts = facts
         self.bundle: Bundle = facts.bundle
         self.request = request
+        self.predicted = request.predict
+        """The paths are what the tables would do, and not what packets did."""
         self.paths = paths
         self.leases = facts.leases
         self.net_conf = facts.net_conf

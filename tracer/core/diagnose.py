@@ -4,8 +4,10 @@ from tracer.core.annotate import annotated
 from tracer.core.case import Case, MissingFact
 from tracer.core.correlate import correlate
 from tracer.core.facts import Facts
+from tracer.core.forecast import forecasts, surprises
 from tracer.core.macs import three_macs
 from tracer.core.notes import notes
+from tracer.core.predict import predicted
 from tracer.core.rules.catalogue import CATALOGUE, LAST, slug
 from tracer.core.tally import tallies
 from tracer.core.timeline import timeline, utc
@@ -17,8 +19,9 @@ from tracer.model.path import Way
 
 def diagnose(bundle: Bundle) -> Diagnosis:
     """Turn everything recorded into one verdict with its evidence: same bundle, same answer."""
-    facts = Facts(bundle)
-    return judge(Case(facts, bundle.traced, annotated(correlate(bundle), facts)))
+    facts, request = Facts(bundle), bundle.traced
+    paths = predicted(facts, request) if request.predict else correlate(bundle)
+    return judge(Case(facts, request, annotated(paths, facts)))
 
 
 def judge(case: Case) -> Diagnosis:
@@ -26,6 +29,7 @@ def judge(case: Case) -> Diagnosis:
     findings, skipped = apply_rules(case) if other_backend(case) is None else ((), ())
     counted = tallies(case)
     verdict = decide(case, findings, counted)
+    held = () if case.predicted else forecasts(case.facts, case.request, case)
     return Diagnosis(
         schema=SCHEMA,
         recorded_at=utc(case.bundle.created_at) or case.bundle.created_at,
@@ -38,7 +42,8 @@ def judge(case: Case) -> Diagnosis:
         paths=case.paths,
         macs=three_macs(case),
         skipped=skipped,
-        notes=notes(case),
+        notes=(*notes(case), *surprises(held)),
+        forecasts=held,
         timeline=timeline(case),
     )
 

@@ -106,6 +106,10 @@ class Facts:
         """The node that has an underlay address, as far as anything recorded says."""
         return self._owners.get(ip)
 
+    def behind(self, ip: Ip) -> str | None:
+        """The node that peers reach under an address of a NAT (public-ip-overwrite)."""
+        return next((one.node for one in self.leases if one.public_ip_overwrite == ip), None)
+
     @cached_property
     def _owners(self) -> dict[Ip, str]:
         found: dict[Ip, str] = {}

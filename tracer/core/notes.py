@@ -16,6 +16,7 @@ def notes(case: Case) -> tuple[str, ...]:
         dict.fromkeys(
             (
                 *_redacted(case),
+                *_predicted(case),
                 *_shape(case),
                 *_answers(case),
                 *_troubles(case),
@@ -32,6 +33,14 @@ def _redacted(case: Case) -> Iterator[str]:
         yield (
             "Names, addresses and MACs in this recording were replaced: commands need the real"
             " ones."
+        )
+
+
+def _predicted(case: Case) -> Iterator[str]:
+    if case.predicted:
+        yield (
+            "Nothing was sent: the nodes' tables alone were asked. What lies between the nodes is"
+            " in none of them."
         )
 
 

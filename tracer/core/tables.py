@@ -88,14 +88,20 @@ class Tables:
         return {key.strip(): value.strip() for key, equals, value in pairs if equals}
 
     def route(
-        self, dst: Ip, *, src: Ip | None = None, iif: str | None = None, mark: int = 0
+        self,
+        dst: Ip,
+        *,
+        src: Ip | None = None,
+        iif: str | None = None,
+        mark: int = 0,
+        oif: int | None = None,
     ) -> RouteAnswer:
         """What rules and routes say to a packet. An own address without a recorded local route is
-        local still.
+        local still. `oif`: ifindex of the device that the sender is bound to.
         """
         if self.has_address(dst) and not self._has_local_table:
             return RouteAnswer(kind="local")
-        return self._routes.lookup(dst, src, iif, mark)
+        return self._routes.lookup(dst, src, iif, mark, oif)
 
     def neighbour(self, ifindex: int, ip: Ip) -> Neighbour | None:
         """The neighbour entry of an address on a device."""

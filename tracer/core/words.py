@@ -36,7 +36,7 @@ def trace_command(request: Request) -> str:
         words.append(f"--probe {plan.kind.value} --port {plan.port}")
     if plan is not None and plan.size is not None:
         words.append(f"--size {plan.size}")
-    if plan is not None and (plan.count != USUAL or _bare_icmp(plan)):
+    if plan is not None and not request.predict and (plan.count != USUAL or _bare_icmp(plan)):
         words.append(f"--count {plan.count}")
     return " ".join(words)
 

@@ -24,6 +24,8 @@ class End(Record, frozen=True, kw_only=True):
     node: str
     ip: Ip
     host_network: bool = False
+    assumed: bool = False
+    """No pod of this address is known: it stands for any pod of the node."""
 
 
 class ProbeKind(StrEnum):
@@ -65,5 +67,7 @@ class Request(Record, frozen=True, kw_only=True):
     passive_s: float | None = None
     probe_id: int | None = None
     """The ICMP id of flantrace's own probes; other pings between the pods are not theirs."""
+    predict: bool = False
+    """Nothing is sent or watched: the tables alone are asked."""
     active: bool = True
     """May flantrace send test datagrams between the nodes when requests vanish on the underlay."""

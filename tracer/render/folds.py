@@ -45,6 +45,8 @@ def title(fold: Fold, among: list[Fold], diagnosis: Diagnosis) -> str:
         (large if of_full_mtu else small).append(path)
     if not small:
         return f"{noun} of {large[0].size} B"
+    if diagnosis.request.predict:
+        return noun + (f", and that of {large[0].size} B" if large else f" of {small[0].size} B")
     total = sum(t.sent for t in diagnosis.tallies if t.way is way and t.size is None) or len(small)
     number = small[0].seq if small[0].seq is not None else 1
     who = f"all {total}" if len(small) == total else f"{len(small)} of {total}"
