@@ -6,9 +6,9 @@ from typing import Any
 from tests.builders import bundle
 from tests.paths import all_well
 from tracer.core.case import Case
-from tracer.core.diagnose import judge
+from tracer.core.diagnose import judge, subjects_of
 from tracer.core.facts import Facts
-from tracer.core.rules.catalogue import Rule
+from tracer.core.rules.catalogue import Rule, said, subject
 from tracer.model.diagnosis import Diagnosis, Finding
 from tracer.model.path import Path, Way
 from tracer.model.state import NodeState
@@ -22,7 +22,11 @@ def case(*states: NodeState, paths: Iterable[Path] | None = None, **recorded: An
 
 
 def ask(rule: Rule, asked: Case, way: Way = Way.REQUEST) -> Finding | None:
-    return rule(asked.ways[0 if way is Way.REQUEST else 1])
+    """What a rule says of a way, of the way's sender or receiver, or of the cluster."""
+    subjects = subjects_of(asked)[subject(rule)]
+    findings = said(rule, subjects[0 if way is Way.REQUEST else -1])
+    assert len(findings) < 2
+    return next(iter(findings), None)
 
 
 def found(rule: Rule, asked: Case, way: Way = Way.REQUEST) -> Finding:
