@@ -16,6 +16,7 @@ from tracer.core.tables import Tables
 from tracer.model.observation import Device, Direction
 from tracer.model.packet import Inner
 from tracer.model.path import Entry, Hop, Mark, Path, Way
+from tracer.model.request import Request
 from tracer.model.state import Link, PodLink
 
 POD_IN = (Device.POD, Direction.IN)
@@ -32,20 +33,23 @@ def annotate(path: Path, facts: Facts) -> Path:
     return annotated((path,), facts)[0]
 
 
-def annotated(paths: Iterable[Path], facts: Facts) -> tuple[Path, ...]:
-    """All paths of one recording, each way's leases and tables looked up once."""
-    held = {way: _Held(facts, way) for way in Way}
+def annotated(
+    paths: Iterable[Path], facts: Facts, request: Request | None = None
+) -> tuple[Path, ...]:
+    """All paths of one request (None: the recording's), each way's facts looked up once."""
+    asked = request or facts.bundle.traced
+    held = {way: _Held(facts, asked, way) for way in Way}
     return tuple(_with_entries(path, held[path.way]) for path in paths)
 
 
 class _Held:
     """What one way's entries are held against."""
 
-    def __init__(self, facts: Facts, way: Way) -> None:
+    def __init__(self, facts: Facts, request: Request, way: Way) -> None:
         self.bundle = facts.bundle
         self.leases = facts.leases
         self.conf: NetConfRead | None = facts.net_conf
-        self.source, self.destination = ends(facts.bundle, way)
+        self.source, self.destination = ends(request, way)
         self.sender, self.receiver = self.source.node, self.destination.node
         self.out = facts.tables_if_read(self.sender)
         self.into = facts.tables_if_read(self.receiver)

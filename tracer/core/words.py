@@ -2,7 +2,7 @@
 
 from tracer.model.bundle import AgentReport
 from tracer.model.path import Way
-from tracer.model.request import End, EndKind, ProbeKind, ProbePlan, Request
+from tracer.model.request import CheckRequest, End, EndKind, ProbeKind, ProbePlan, Request
 
 NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
 """What the packets of a way are called: one, and several."""
@@ -39,6 +39,11 @@ def trace_command(request: Request) -> str:
     if plan is not None and not request.predict and (plan.count != USUAL or _bare_icmp(plan)):
         words.append(f"--count {plan.count}")
     return " ".join(words)
+
+
+def check_command(check: CheckRequest) -> str:
+    """The command that checks the same nodes again."""
+    return " ".join(("flantrace check", *check.nodes, *([] if check.agents else ["--no-agents"])))
 
 
 def _bare_icmp(plan: ProbePlan) -> bool:

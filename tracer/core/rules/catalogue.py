@@ -16,6 +16,7 @@ from tracer.core.rules import (
     underlay,
 )
 from tracer.model.diagnosis import Finding
+from tracer.model.examination import Step
 
 Said: TypeAlias = Finding | tuple[Finding, ...] | None
 """Nothing, one fault, or several of a kind."""
@@ -69,6 +70,12 @@ def subject(rule: Rule) -> type:
     hints.pop("return", None)
     kind: type = next(iter(hints.values()))
     return kind
+
+
+def step(rule: Rule) -> Step:
+    """The step of a check to which its findings belong: its module says so."""
+    found: Step = rule.__globals__["STEP"]
+    return found
 
 
 def said(rule: Rule, about: Any) -> tuple[Finding, ...]:
