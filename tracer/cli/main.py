@@ -12,6 +12,7 @@ from tracer import __version__
 from tracer.cli.agent import agent
 from tracer.cli.cleanup import cleanup
 from tracer.cli.diff import diff
+from tracer.cli.explain import explain
 from tracer.cli.importing import import_
 from tracer.cli.lab import lab
 from tracer.cli.redact import redact
@@ -36,7 +37,7 @@ def flantrace() -> None:
     """Follow a packet from pod to pod over flannel's VXLAN, and name what stops it."""
 
 
-for command in (trace, replay, report, diff, redact, import_, lab, cleanup, agent):
+for command in (trace, replay, report, diff, explain, redact, import_, lab, cleanup, agent):
     flantrace.add_command(command)
 
 
