@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from tracer.core.controller import MANIFEST, reduced
 from tracer.model.state import NotRead
 
 BYTES_PER_FILE = 64 * 1024
@@ -27,7 +28,10 @@ HOST_LOCAL = "/var/lib/cni/networks/cbr0"
 
 
 def files(root: str = "") -> tuple[dict[str, str], list[NotRead]]:
-    """Path -> text of flannel's and the CNI's files under `root`, and what could not be read."""
+    """Path -> text of flannel's and the CNI's files under `root`, and what could not be read.
+
+    Of kube-controller-manager's manifest two flags are kept, and nothing else.
+    """
     found: dict[str, str] = {}
     missing: list[NotRead] = []
     paths = list(SINGLE)
@@ -35,8 +39,10 @@ def files(root: str = "") -> tuple[dict[str, str], list[NotRead]]:
         names = _listing(root, folder, missing)
         paths += [f"{folder}/{name}" for name in names if name.endswith(CNI_SUFFIXES)]
     paths += [f"{DELEGATES}/{name}" for name in _listing(root, DELEGATES, missing)]
-    for path in paths:
+    for path in (*paths, MANIFEST):
         _read(root, path, path, found, missing)
+    if MANIFEST in found:
+        found[MANIFEST] = reduced(found[MANIFEST])
     return found, missing
 
 

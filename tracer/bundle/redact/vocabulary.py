@@ -78,7 +78,8 @@ PATHS = """
 bin bpffs cgroup cni conf.d dev docs etc fs home how-to lib mnt net-conf.json net.d ns opt
 permissions.md proc rancher run sbin self srv subnet.env sys tmp tracing usr var k3s rke2 vmlinux
 btf debug cbr0 networks last_reserved_ip json conf conflist net-conf cni-conf.json
-limits.md reference 10-flannel.conflist 10-flannel.conf 10-canal.conflist 10-calico.conflist
+limits.md reference kubernetes manifests kube-controller-manager.yaml
+10-flannel.conflist 10-flannel.conf 10-canal.conflist 10-calico.conflist
 00-multus.conf 05-cilium.conf 05-cilium.conflist 10-aws.conflist 10-azure.conflist 10-weave.conflist
 10-kuberouter.conflist 10-kindnet.conflist 10-containerd-net.conflist 87-podman-bridge.conflist
 100-crio-bridge.conf 100-crio-bridge.conflist 11-crio-ipv4-bridge.conflist 200-loopback.conf
@@ -87,7 +88,9 @@ limits.md reference 10-flannel.conflist 10-flannel.conf 10-canal.conflist 10-cal
 
 SYSCTLS = """
 net.ipv4.ip_forward net.ipv4.icmp_echo_ignore_all net.ipv6.conf.all.disable_ipv6
+net.ipv4.conf.all.accept_local net.ipv4.conf.all.src_valid_mark
 net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables
+net.bridge.bridge-nf-call-arptables
 net.ipv4.neigh.default.gc_thresh1 net.ipv4.neigh.default.gc_thresh2
 net.ipv4.neigh.default.gc_thresh3 net.ipv6.neigh.default.gc_thresh3
 net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max net.ipv4.conf net.ipv6.conf
@@ -101,6 +104,7 @@ node-public-ipv6 vni vtepmac true false null vxlan host-gw wireguard udp alloc e
 tencent-vpc ali-vpc aws-vpc gce backenddata publickey
 network ipv6network subnetlen subnetmin subnetmax ipv6subnetlen ipv6subnetmin ipv6subnetmax backend
 enableipv4 enableipv6 enablenftables type port gbp learning directrouting mtu macprefix
+cluster-cidr allocate-node-cidrs
 flannel_network flannel_ipv6_network flannel_subnet flannel_ipv6_subnet flannel_mtu flannel_ipmasq
 """
 
