@@ -164,6 +164,7 @@ ipv4_addr ipv6_addr ether_addr inet_proto inet_service mark ifname iface_index i
 constant interval timeout dynamic concat range performance memory size gc-interval elements elem
 match target comment addrtype conntrack multiport statistic physdev iprange limit hashlimit recent
 owner rpfilter string u32 tcpmss dscp ecn pkttype length mac connbytes connlimit nfacct helper
+left_out_of_other_services
 notrack warn err crit alert emerg notice algo bm kmp
 """
 """Chains and sets of the tools themselves, keywords and constants, in lower case."""
