@@ -234,7 +234,7 @@ class Recorder:
         return [lease for lease in leases(self._cluster) if lease.family == family]
 
     def _vxlan_port(self) -> int:
-        read = net_conf(self._cluster)
+        read = net_conf(self._cluster, self._session.nodes.values())
         return (read.port if read is not None else None) or VXLAN_PORT
 
     def _port_of(self, node: str) -> int:

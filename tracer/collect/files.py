@@ -9,17 +9,14 @@ import stat
 from collections.abc import Iterator
 
 from tracer.core.controller import MANIFEST, reduced
+from tracer.core.leases import NET_CONF_FILES
 from tracer.model.state import NotRead
 
 BYTES_PER_FILE = 64 * 1024
 FILES_PER_FOLDER = 512
 RESERVATIONS = 4096
 
-SINGLE = (
-    "/run/flannel/subnet.env",
-    "/etc/kube-flannel/net-conf.json",
-    "/var/lib/rancher/k3s/agent/etc/flannel/net-conf.json",
-)
+SINGLE = ("/run/flannel/subnet.env", *NET_CONF_FILES)
 CNI_FOLDERS = ("/etc/cni/net.d", "/var/lib/rancher/k3s/agent/etc/cni/net.d")
 CNI_SUFFIXES = (".conf", ".conflist", ".json")
 """What libcni loads; beside these, the folder holds other CNIs' kubeconfigs with their tokens."""

@@ -64,7 +64,7 @@ class _Facts:
 
     @cached_property
     def conf(self) -> NetConfRead | None:
-        return net_conf(self.bundle.cluster)
+        return net_conf(self.bundle.cluster, self.bundle.nodes.values())
 
     @cached_property
     def vtep(self) -> Link | None:

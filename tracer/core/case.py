@@ -55,7 +55,7 @@ class Case:
         self.request = bundle.traced
         self.paths = paths
         self.leases: tuple[Lease, ...] = leases(bundle.cluster)
-        self.net_conf: NetConfRead | None = net_conf(bundle.cluster)
+        self.net_conf: NetConfRead | None = net_conf(bundle.cluster, bundle.nodes.values())
         self.family: int = ip_address(bundle.traced.destination.ip).version
 
     @cached_property

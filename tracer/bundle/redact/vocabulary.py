@@ -49,7 +49,7 @@ rules ruleset run running
 s said same sandbox say says scope second seconds section see seek seen semaphores send sent server
 service session several severed shared shorter should show shows shutdown sides sign signal since
 size sk_buff slot small so socket software some something soon source space speak speaks specific
-splice ssh stale start started state states status still stop stopped stream streams structure
+splice ssh stale stands start started state states status still stop stopped stream streams structure
 subdomains such sudo superuser supported symbolic synchronized syntax syscall sysctl
 system t table tables tc tcp tcx template temporarily temporary terminal terminated test text than
 that the their them then there these they this those time timed timeout timer times to together
