@@ -14,7 +14,7 @@ bytes call called calls came can cannot cap_bpf cap_net_admin cap_perfmon cap_sy
 change changed channel character check child cleaning closed closing cluster cmd code collect
 command commands communication compile config connect connected connection context
 corrupted could cut data datagram datagrams deadlock defined denied descriptor desired destination
-device devices did died different directly directory disk distribution docs does domain down
+device devices did died different directly directory disk distribution do docs does domain down
 driver dropped due during
 each echo egress else empty enable end ended endpoint enough entered entry environment error errors
 exceeded exchange exec executable execute exist exists exit expected expired
@@ -49,8 +49,8 @@ rules ruleset run running
 s said same sandbox say says scope second seconds section see seek seen semaphores send sent server
 service session several severed shared shorter should show shows shutdown sides sign signal since
 size sk_buff slot small so socket software some something soon source space speak speaks specific
-splice ssh stale stands start started state states status still stop stopped stream streams structure
-subdomains such sudo superuser supported symbolic synchronized syntax syscall sysctl
+splice ssh stale stands start started state states status still stop stopped stream streams
+structure subdomains such sudo superuser supported symbolic synchronized syntax syscall sysctl
 system t table tables tc tcp tcx template temporarily temporary terminal terminated test text than
 that the their them then there these they this those time timed timeout timer times to together
 token too took tracepoint tracer trace transport tried try type types
@@ -61,7 +61,7 @@ wait waiting waits want wanted was watch watched way we well went were what when
 who whose why wide will with within without word words works would write wrong wrote
 x xdp xfrm
 yes yet you your
-rst syn-ack rfc rfcs udev in-cluster cross-device multibyte srmount rf-kill a.out i j n o
+rst syn-ack rfc rfcs udev in-cluster cross-device multibyte srmount rf-kill a.out i j l n o
 syscall.py trace.c
 """
 """What messages are made of: ours, the C library's, those of ssh, sudo and kubectl."""
@@ -71,7 +71,8 @@ bash bpftool bridge cat docker exec firewall-cmd ip ip6tables ip6tables-legacy-s
 ip6tables-nft-save ip6tables-save iptables iptables-legacy-save iptables-nft-save iptables-save
 jsonpath kubectl kubeconfig nft nsenter sh tcpdump netns lo linux
 kube-system kube-flannel kube-public kube-node-lease default kubernetes kube configmap secret
-daemonset deployment kube-flannel-cfg kube-flannel-ds
+daemonset deployment kube-flannel-cfg kube-flannel-ds kube-controller-manager
+services endpoints endpointslices kubernetes.io service-name
 """
 
 PATHS = """
