@@ -35,7 +35,7 @@ class Facts:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.leases: tuple[Lease, ...] = leases(bundle.cluster)
-        self.net_conf: NetConfRead | None = net_conf(bundle.cluster)
+        self.net_conf: NetConfRead | None = net_conf(bundle.cluster, bundle.nodes.values())
         self._lease = {(lease.node, lease.family): lease for lease in reversed(self.leases)}
         self._nodes = {node.name: node for node in reversed(bundle.cluster.nodes)}
         self._flannel = {pod.node: pod for pod in reversed(bundle.cluster.flannel_pods)}

@@ -15,8 +15,10 @@ USUAL = 5
 
 
 def end_word(end: End) -> str:
-    """An end as it is typed."""
-    return f"node/{end.name}" if end.kind is EndKind.NODE else end.name
+    """An end as it is typed: a node's own address, or its name for its flannel address."""
+    if end.kind is not EndKind.NODE:
+        return end.name
+    return end.ip if end.host_network else f"node/{end.name}"
 
 
 def watcher(agent: AgentReport) -> str:
