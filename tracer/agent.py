@@ -117,13 +117,18 @@ class Agent:
         self._say(Ready(points=(), attach="none", drops=False, reasons=False))
 
     def _watched(self, start: Start, pair: tuple[Ip, Ip], state: NodeState) -> bool:
-        """Say the state, with the kernel's answers for the pair, and attach. False: it failed."""
+        """Say the state, with the kernel's answers for the pair, and attach if that is wanted.
+
+        False: nothing is attached.
+        """
         from tracer.collect.lookups import lookups
         from tracer.collect.points import points
 
         found, problems = points(state, peers=start.peers, pods=start.pods, pair=pair)
         answers = lookups(state, found, pair=pair, peers=start.peers)
         self._say(structs.replace(state, lookups=answers))
+        if not start.watch:
+            return False
         for problem in problems:
             self._say(Problem(what=problem, hint="is the pod running on this node?"))
         try:

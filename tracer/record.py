@@ -52,6 +52,8 @@ class Order(Record, frozen=True, kw_only=True):
     namespace: str
     plan: ProbePlan | None
     passive_s: float | None
+    predict: bool = False
+    """Read the nodes' tables, and send nothing."""
     active: bool
     kubeconfig: str | None
     context: str | None
@@ -80,6 +82,7 @@ class Recorder:
             passive_s=order.passive_s,
             probe_id=self._probe_id,
             active=order.active,
+            predict=order.predict,
         )
         self._progress = progress
         self._session = Session(order.node_exec, order.agent)
@@ -94,7 +97,7 @@ class Recorder:
         try:
             session.start({node: self._start(node) for node in nodes})
             self._await_ready(nodes)
-            if request.source.node in session.ready:
+            if request.source.node in session.ready and not request.predict:
                 self._send_or_watch()
             if request.active and set(nodes) <= set(session.ready):
                 self._test_underlay()
@@ -216,6 +219,7 @@ class Recorder:
             version=__version__,
             node=node,
             pair=(request.source.ip, request.destination.ip),
+            watch=not request.predict,
             pods=tuple(
                 end.ip
                 for end in ends

@@ -13,6 +13,7 @@ from tracer.formats import Format
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.output
+@options.matrix
 @options.redaction
 @click.option(
     "-o",

@@ -21,7 +21,7 @@ def notes(case: Case) -> tuple[str, ...]:
                 *_shape(case),
                 *_answers(case),
                 *_troubles(case),
-                *_agents(case),
+                *(() if case.predicted else _agents(case)),
                 *_datagrams(case),
                 *_defects(case),
             )

@@ -25,6 +25,8 @@ class Start(Message, frozen=True, kw_only=True):
     node: str
     pair: tuple[Ip, Ip] | None
     """Inner addresses to follow, both directions; None: take a snapshot only."""
+    watch: bool = True
+    """False: attach nothing; take a snapshot, and the kernel's look-ups for the pair."""
     pods: tuple[Ip, ...] = ()
     """Those of the pair that are pods on this node."""
     peers: tuple[Ip, ...] = ()
