@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tests.builders import state
 from tracer.bundle import codec
+from tracer.core.promised import without_promised
 from tracer.model.message import PROTOCOL, Bye, Hello, Ready, Start, Stop
 from tracer.model.record import Record
 
@@ -37,7 +38,9 @@ def serve(node: str) -> None:
     if node.startswith("broken"):
         sys.exit("bcc: no such thing")
     time.sleep(0.1)
-    say(replace(state("node-a"), node=node, hostname=" ".join(start.pods), pods=()))
+    made = replace(state("node-a"), node=node, hostname=" ".join(start.pods), pods=())
+    sent = without_promised(made, start.leases)
+    say(replace(sent, machine=f"{len(sent.promised)} peers left out"))
     say(Ready(points=(), attach="none", drops=False, reasons=False))
     while not isinstance(told(), Stop):
         pass

@@ -11,8 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.apiserver import Server, serving
+from tests.builders import cluster, state
 from tracer import survey
 from tracer.bundle.archive import read, write
+from tracer.core.leases import leases
 from tracer.errors import CollectFailed, NotFound
 from tracer.model.bundle import AgentEnd, Bundle
 from tracer.model.request import CheckRequest
@@ -114,6 +116,19 @@ def test_a_template_that_leads_nowhere_leaves_what_the_api_said(
     assert bundle.nodes == {}
     assert len(bundle.cluster.nodes) == 3
     assert [trouble.node for trouble in bundle.troubles] == list(ALL)
+
+
+@pytest.mark.parametrize(("many", "left_out"), [(32, 0), (3, 2)])
+def test_of_many_nodes_only_what_is_not_as_promised_travels(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, left_out: int
+) -> None:
+    monkeypatch.setattr(survey, "MANY", many)
+    monkeypatch.setattr(survey, "leases", lambda _: leases(cluster()))
+    node, whole = surveyed(order(server, tmp_path)).nodes["node-a"], state("node-a")
+    assert node.machine == f"{left_out} peers left out"
+    assert node.promised == ()
+    for part in ("routes", "neighbours", "fdb"):
+        assert set(getattr(node, part)) == set(getattr(whole, part))
 
 
 def test_only_the_named_nodes_are_read(server: Server, tmp_path: Path) -> None:

@@ -111,7 +111,9 @@ class Agent:
         state = snapshot(start.node, pods=start.pods, firewall=start.firewall)
         self._state = state
         if start.pair is None:
-            self._say(state)
+            from tracer.core.promised import without_promised
+
+            self._say(without_promised(state, start.leases) if start.leases else state)
         elif self._watched(start, start.pair, state):
             return
         self._say(Ready(points=(), attach="none", drops=False, reasons=False))

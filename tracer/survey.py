@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from tracer import __version__
 from tracer.collect.kube import Api
 from tracer.collect.kube_questions import everything
+from tracer.core.leases import leases
+from tracer.core.promised import with_promised
 from tracer.errors import CollectFailed, NotFound
 from tracer.model.bundle import FORMAT, Bundle
 from tracer.model.message import PROTOCOL, Start, Stop
@@ -23,6 +25,9 @@ from tracer.session import Session
 
 AT_ONCE = 32
 """Agents that run at one time: each is a process here, and connections from here to its node."""
+
+MANY = 32
+"""Leases from which on the agents compare: what is as promised does not travel."""
 
 FAREWELL_S = 3.0
 """How long an agent that has said everything may take to end."""
@@ -54,6 +59,7 @@ class Surveyor:
         api = Api(order.kubeconfig, order.context, order.timeout_s)
         self._cluster, self._not_read = everything(api)
         self._nodes = self._to_read(api.server)
+        self._leases = leases(self._cluster)
         self._progress = progress
         self._session = Session(order.node_exec, order.agent)
         self._until: dict[str, float] = {}
@@ -75,13 +81,14 @@ class Surveyor:
     def bundle(self) -> Bundle:
         """Everything recorded so far."""
         session, order = self._session, self._order
+        nodes = {node: session.nodes[node] for node in self._nodes if node in session.nodes}
         return Bundle(
             format=FORMAT,
             tool_version=__version__,
             created_at=self._created_at,
             check=CheckRequest(nodes=order.nodes, agents=order.agents),
             cluster=self._cluster,
-            nodes={node: session.nodes[node] for node in self._nodes if node in session.nodes},
+            nodes={node: with_promised(state, self._leases) for node, state in nodes.items()},
             agents=session.reports(),
             troubles=(*self._not_read, *session.troubles),
         )
@@ -109,7 +116,12 @@ class Surveyor:
     def _start(self, node: str) -> None:
         self._until[node] = time.monotonic() + self._order.timeout_s
         start = Start(
-            protocol=PROTOCOL, version=__version__, node=node, pair=None, pods=self._pods(node)
+            protocol=PROTOCOL,
+            version=__version__,
+            node=node,
+            pair=None,
+            pods=self._pods(node),
+            leases=self._leases if len(self._leases) >= MANY else (),
         )
         self._session.start({node: start})
 

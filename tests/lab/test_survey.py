@@ -149,3 +149,19 @@ def test_a_service_of_the_api_is_traced_to_one_of_its_endpoints(
             "Service default/db stands for default/pod-b at 10.244.2.2 here, one of 3 that are"
             " ready." in " ".join(done.stdout.split())
         )
+
+
+def test_what_flanneld_writes_is_what_the_leases_promise(large: Universe, tmp_path: Path) -> None:
+    """In every field that the kernel shows: an agent may leave it out, and nothing is lost."""
+    from tracer.core.leases import leases
+    from tracer.core.promised import with_promised, without_promised
+
+    _, bundle = surveyed(large, tmp_path, "agents")
+    known = leases(bundle.cluster)
+    for node in bundle.nodes.values():
+        sent = without_promised(node, known)
+        assert len(sent.promised) == NODES - 1
+        back = with_promised(sent, known)
+        assert set(back.routes) == set(node.routes)
+        assert set(back.neighbours) == set(node.neighbours)
+        assert set(back.fdb) == set(node.fdb)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from tracer.model.lease import Lease
 from tracer.model.observation import AttachedPoint, Observation
 from tracer.model.packet import Ip
 from tracer.model.record import Record
@@ -38,6 +39,8 @@ class Start(Message, frozen=True, kw_only=True):
     datagram_port: int = 0
     """Source port that marks our own test datagrams on the underlay; 0: none will be sent."""
     firewall: bool = True
+    leases: tuple[Lease, ...] = ()
+    """Leave out of the tables what these promise, and name the peers (core/promised.py)."""
 
 
 class Probe(Message, frozen=True, kw_only=True):
