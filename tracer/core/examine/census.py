@@ -36,7 +36,7 @@ def census(facts: Facts, family: int) -> Census:
         for lease in facts.leases
         if lease.family == family and (expected := expectation(lease)) is not None
     ]
-    owners = {expected.pod_cidr: expected.node for expected in promised}
+    owners = _Owners(promised, family)
     direct = facts.net_conf is None or facts.net_conf.direct_routing
     for node, state in facts.bundle.nodes.items():
         try:
@@ -47,7 +47,7 @@ def census(facts: Facts, family: int) -> Census:
         peers = [expected for expected in promised if expected.node != node]
         index = vtep.ifindex if vtep is not None else 0
         _count(found, node, _Entries(state, index, family), peers, direct)
-        for receiver, inside in _narrower(state, owners, family):
+        for receiver, inside in owners.narrower(state):
             found.odd[(node, receiver)] = inside
     return found
 
@@ -96,20 +96,29 @@ def _count(
             found.odd[(node, peer.node)] = None
 
 
-def _narrower(state: NodeState, owners: Mapping[Net, str], family: int) -> Iterator[tuple[str, Ip]]:
-    """(receiver, address) of routes inside a lease's subnet: they win over flannel's own."""
-    lengths = sorted({ip_network(net).prefixlen for net in owners})
-    for route in state.routes:
-        if route.table == LOCAL or route.destination in owners:
-            continue
-        if (":" in route.destination) is not (family == 6):
-            continue
+class _Owners:
+    """Whose subnet a route lies in."""
+
+    def __init__(self, promised: Sequence[Expectation], family: int) -> None:
+        self.nets: Mapping[Net, str] = {expected.pod_cidr: expected.node for expected in promised}
+        self._lengths = sorted({ip_network(net).prefixlen for net in self.nets})
+        self._family = family
+
+    def narrower(self, state: NodeState) -> Iterator[tuple[str, Ip]]:
+        """(receiver, address) of routes inside a lease's subnet: they win over flannel's own."""
+        for route in state.routes:
+            if route.table != LOCAL and route.destination not in self.nets:
+                yield from self._inside(route.destination)
+
+    def _inside(self, destination: Net) -> Iterator[tuple[str, Ip]]:
         try:
-            inside = ip_network(route.destination)
+            inside = ip_network(destination)
         except ValueError:
-            continue
-        for length in lengths:
+            return
+        if inside.version != self._family:
+            return
+        for length in self._lengths:
             if length < inside.prefixlen:
-                owner = owners.get(str(inside.supernet(new_prefix=length)))
+                owner = self.nets.get(str(inside.supernet(new_prefix=length)))
                 if owner is not None:
                     yield owner, str(inside.network_address + (inside.num_addresses > 2))
