@@ -157,8 +157,8 @@ class WayView:
 
     @cached_property
     def small(self) -> tuple[Path, ...]:
-        """All packets but the one of full MTU."""
-        return tuple(path for path in self.paths if not self.is_full(path))
+        """The ordinary ones: not that of full MTU, nor those that tried other sizes."""
+        return tuple(path for path in self.paths if not self._of_other_size(path))
 
     @cached_property
     def full(self) -> tuple[Path, ...]:
@@ -167,6 +167,11 @@ class WayView:
 
     def is_full(self, path: Path) -> bool:
         """`record` numbers the full-MTU probe after the `count` ordinary ones."""
+        plan = self.case.request.plan
+        return self._of_other_size(path) and plan is not None and path.seq == plan.count + 1
+
+    def _of_other_size(self, path: Path) -> bool:
+        """That of full MTU, and after it those that look for the size that passes."""
         plan = self.case.request.plan
         return (
             plan is not None

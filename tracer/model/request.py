@@ -47,6 +47,8 @@ class ProbePlan(Record, frozen=True, kw_only=True):
     """Bytes of the IP packet; None: small (84 for ICMP over IPv4)."""
     full_mtu: bool = True
     """Follow with one probe of the overlay's full MTU, DF set."""
+    sizes: tuple[int, ...] = ()
+    """Bytes of further probes, one each, that looked for the size that passes."""
 
 
 class CheckRequest(Record, frozen=True, kw_only=True):

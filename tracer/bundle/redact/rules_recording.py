@@ -62,6 +62,7 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "count": Rule(K.KEEP, "A number."),
         "size": Rule(K.KEEP, "A number: MTU faults are found by sizes."),
         "full_mtu": Rule(K.KEEP, "Yes or no."),
+        "sizes": Rule(K.KEEP, "Numbers: MTU faults are found by sizes."),
     },
     ClusterState: {
         "captured_at": Rule(K.KEEP, "A moment."),
