@@ -20,5 +20,6 @@ def lines() -> list[str]:
     else:
         shown += ["", "API server  gone: flantrace lab up builds the lab anew"]
     shown.append(f"kubeconfig  {paths.KUBECONFIG}")
+    shown.append(f"shape       {here.shape}")
     shown.append(f"fault       {journal.fault_in_force() or 'none'}")
     return shown
