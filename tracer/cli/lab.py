@@ -86,6 +86,16 @@ def inject(fault: str) -> None:
 
 
 @lab.command()
+@click.argument("variant")
+def vary(variant: str) -> None:
+    """Do something that breaks nothing; `flantrace lab variants` lists what."""
+    _need_root()
+    from tracer.lab.injection import vary as set_variant
+
+    set_variant(variant)
+
+
+@lab.command()
 def heal() -> None:
     """Put the lab back in order."""
     _need_root()
@@ -100,6 +110,14 @@ def faults() -> None:
     from tracer.lab.faults import FAULTS
 
     _listed({name: fault.sentence for name, fault in FAULTS.items()})
+
+
+@lab.command()
+def variants() -> None:
+    """List what a healthy cluster goes through, one a line, name first."""
+    from tracer.lab.variants import VARIANTS
+
+    _listed({name: variant.sentence for name, variant in VARIANTS.items()})
 
 
 @lab.command()

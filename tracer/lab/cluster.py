@@ -25,9 +25,9 @@ from tracer.lab.mountpoints import is_mounted, source_of
 from tracer.lab.plan import FEWEST_NODES, MOST_NODES, PlannedNode, planned
 from tracer.lab.rest import Api
 from tracer.lab.shape import PLAIN, Shape, shape_named
-from tracer.lab.shell import tool, write_in_node
+from tracer.lab.shell import ip, tool, write_in_node
 from tracer.lab.syscalls import MS_PRIVATE, mount, unmount
-from tracer.lab.topology import build_switch, check_kernel, start_node
+from tracer.lab.topology import build_switch, cables, check_kernel, start_node
 
 Say = Callable[[str], None]
 K3S_NET_CONF = "/var/lib/rancher/k3s/agent/etc/flannel/net-conf.json"
@@ -79,10 +79,11 @@ def down(say: Say) -> None:
     here = journal.saved()
     if here is not None:
         server.stop(here.id)
-        end_inhabitants(here)
+        end_inhabitants(here.netns, here.plan)
     namespaces.remove_mount_namespaces()
     if here is not None:
-        namespaces.remove_network_namespaces(here)
+        namespaces.remove_network_namespaces(here.netns)
+        namespaces.close_netns_dir(here)
     unmount(paths.LAB_ROOT)
     os.rmdir(paths.LAB_ROOT)
 
@@ -135,6 +136,42 @@ def _build(nodes: int, shape: Shape) -> None:
     record.vtep_indexes = overlay.vtep_indexes(plan)
     record.ready = True
     record.save()
+
+
+def join() -> None:
+    """Let one node more join the running lab. Raises FlantraceError."""
+    here = journal.present()
+    before = here.plan
+    here.nodes += 1
+    plan = here.plan
+    node = plan[-1]
+    names = [node.name, *(pod.name for pod in node.pods)]
+    namespaces.refuse_foreign_names(names)
+    here.netns += names
+    here.save()
+    namespaces.make_network_namespaces(names)
+    namespaces.make_mount_namespaces([node])
+    ip(paths.UNDERLAY, cables(node))
+    _start_flannel(node)
+    api = Api()
+    _add_node_objects(api, node, _now())
+    api.close()
+    _finish_node(node, plan)
+    for each in before:
+        overlay.write_entries(each, plan)
+
+
+def leave() -> None:
+    """Take the node that joined last away. Others' entries for it stay, as do its API objects."""
+    here = journal.present()
+    node = here.plan[-1]
+    names = [node.name, *(pod.name for pod in node.pods)]
+    end_inhabitants(names, [node])
+    namespaces.remove_mount_namespaces([node.name])
+    namespaces.remove_network_namespaces(names)
+    here.netns = [name for name in here.netns if name not in names]
+    here.nodes -= 1
+    here.save()
 
 
 def _now() -> str:

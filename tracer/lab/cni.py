@@ -117,6 +117,18 @@ def add_pod(node: PlannedNode, pod: PlannedPod, vteps: Sequence[Vtep]) -> None:
         )
 
 
+def delete_pod(node: PlannedNode, pod: PlannedPod, vteps: Sequence[Vtep]) -> None:
+    """DEL one pod. Its namespace stays. Raises CollectFailed with the plugin's own words."""
+    conf = delegate(*vteps, base=cni_conf(node.shape))
+    run_in_node(node.name, [plugin("bridge")], text=conf, environ=_environ(pod, "DEL"))
+    run_in_node(node.name, ["rm", "-f", f"{DELEGATES}/{pod.container_id}"])
+
+
+def forget_reservations(node: PlannedNode) -> None:
+    """Have host-local begin with the first address again, instead of after the last one given."""
+    run_in_node(node.name, ["sh", "-c", f"rm -f {HOST_LOCAL}/last_reserved_ip.*"])
+
+
 def _environ(pod: PlannedPod, command: str) -> dict[str, str]:
     return {
         "CNI_COMMAND": command,

@@ -58,10 +58,10 @@ def present() -> Journal:
     return journal
 
 
-def fault_in_force() -> str | None:
-    """The slug of the injected fault."""
+def in_force() -> str | None:
+    """The name of the fault or the variant that was set."""
     try:
-        with open(paths.FAULT) as stream:
+        with open(paths.IN_FORCE) as stream:
             return stream.read().strip() or None
     except OSError:
         return None
