@@ -3,6 +3,7 @@
 import shlex
 
 from tracer.core.case import WayView
+from tracer.core.end import freed_for
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, vxlan_port
 from tracer.core.rules.publicip import twins
@@ -99,7 +100,7 @@ def _lost_below(way: WayView, path: Path) -> bool:
         _failed(path)
         and end is not None
         and (end.node, end.device) == (way.sender, Device.UPLINK)
-        and not (path.drop is not None and path.drop.reason == "NEIGH_FAILED")
+        and not freed_for(path.drop, "NEIGH_FAILED")
         and not any(hop.gso_size for hop in path.hops)
     )
 
