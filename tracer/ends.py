@@ -29,19 +29,41 @@ def pods_wanted(words: tuple[str, str], namespace: str) -> tuple[tuple[str, str]
     return tuple(wanted)
 
 
-def resolve(words: tuple[str, str], namespace: str, cluster: ClusterState) -> tuple[End, End]:
-    """Both ends, in one address family. NotFound says honestly why an end has no address."""
+def resolve(
+    words: tuple[str, str], namespace: str, cluster: ClusterState, only: int | None = None
+) -> tuple[End, End]:
+    """Both ends, in one address family: `only` that one, else IPv4 where both have it.
+
+    NotFound says honestly why an end has no address.
+    """
     candidates = [_candidates(word, namespace, cluster) for word in words]
-    for family in (4, 6):
+    for family in (4, 6) if only is None else (only,):
         pair = [
             next((end for end in ends if _family(end.ip) == family), None) for ends in candidates
         ]
         if pair[0] is not None and pair[1] is not None:
             return pair[0], pair[1]
+    if only is not None:
+        raise _without(only, words, candidates)
     raise NotFound(
         f"{words[0]} and {words[1]} have no address family in common",
         where="the Kubernetes API",
         hint="one is IPv4 only and the other IPv6 only: no packet can pass between them",
+    )
+
+
+def _without(family: int, words: tuple[str, str], candidates: list[list[End]]) -> NotFound:
+    """Who has no address of the family that was asked for."""
+    named = [
+        word
+        for word, ends in zip(words, candidates, strict=True)
+        if all(_family(end.ip) != family for end in ends)
+    ]
+    has = "has" if len(named) == 1 else "have"
+    return NotFound(
+        f"{' and '.join(named)} {has} no IPv{family} address",
+        where="the Kubernetes API",
+        hint=f"leave out --family {family}; is the cluster dual stack?",
     )
 
 

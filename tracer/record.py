@@ -17,10 +17,12 @@ import msgspec
 
 from tracer import __version__
 from tracer.collect.kube import Api
+from tracer.core.case import Case
 from tracer.core.leases import leases, net_conf
 from tracer.core.settle import NEIGHBOUR_S, UNDERLAY_S, Waiting, lost_on_underlay, waiting
 from tracer.core.sightings import USUAL_PORTS
 from tracer.core.tables import Tables
+from tracer.core.verdict import other_backend
 from tracer.ends import pods_wanted, resolve
 from tracer.errors import CollectFailed
 from tracer.model.bundle import FORMAT, Bundle
@@ -30,6 +32,7 @@ from tracer.model.message import PROTOCOL, Datagram, Probe, Start
 from tracer.model.path import Way
 from tracer.model.record import Record
 from tracer.model.request import EndKind, ProbeKind, ProbePlan, Request
+from tracer.model.state import Vxlan
 from tracer.session import Session
 
 INTERVAL_MS = 10
@@ -57,6 +60,8 @@ class Order(Record, frozen=True, kw_only=True):
     node_exec: str
     agent: str | None
     timeout_s: float
+    family: int | None = None
+    """4 or 6; None: IPv4 where both ends have it."""
 
 
 class Recorder:
@@ -69,7 +74,7 @@ class Recorder:
         api = Api(order.kubeconfig, order.context, order.timeout_s)
         self._cluster = api.cluster(tuple(dict.fromkeys(wanted)))
         self._probe_id = os.getpid() & 0xFFFF
-        source, destination = resolve(words, order.namespace, self._cluster)
+        source, destination = resolve(words, order.namespace, self._cluster, order.family)
         self._order = order
         self._request = Request(
             source=source,
@@ -86,8 +91,13 @@ class Recorder:
         self._datagram_port = random.randint(20_000, 30_000)
 
     def run(self) -> None:
-        """Record from the first agent's start to the last one's end."""
+        """Record from the first agent's start to the last one's end; nothing where flannel's
+
+        backend is one that flantrace does not follow.
+        """
         session, request = self._session, self._request
+        if other_backend(Case(self.bundle(), (), {})) is not None:
+            return
         nodes = list(dict.fromkeys((request.source.node, request.destination.node)))
         try:
             session.start({node: self._start(node) for node in nodes})
@@ -189,8 +199,11 @@ class Recorder:
         request = self._request
         ends = (request.source.node, request.destination.node)
         sender, receiver = ends if lost[0].way is Way.REQUEST else ends[::-1]
-        addresses = {lease.node: lease.public_ip for lease in self._leases()}
-        src, dst = addresses.get(sender), addresses.get(receiver)
+        published = {lease.node: lease.public_ip for lease in self._leases()}
+        vtep = self._vtep(sender)
+        # Behind NAT the published address is not the node's own.
+        src = (vtep.local if vtep is not None else None) or published.get(sender)
+        dst = published.get(receiver)
         if src is None or dst is None:
             return
         port = self._port_of(sender)
@@ -228,8 +241,11 @@ class Recorder:
 
     def _leases(self) -> list[Lease]:
         """Leases of the address family that is traced."""
-        family = ipaddress.ip_address(self._request.source.ip).version
-        return [lease for lease in leases(self._cluster) if lease.family == family]
+        return [lease for lease in leases(self._cluster) if lease.family == self._family]
+
+    @property
+    def _family(self) -> int:
+        return ipaddress.ip_address(self._request.source.ip).version
 
     def _vxlan_port(self) -> int:
         read = net_conf(self._cluster)
@@ -237,9 +253,14 @@ class Recorder:
 
     def _port_of(self, node: str) -> int:
         """The UDP port that a node's VTEP really sends to."""
+        vtep = self._vtep(node)
+        return vtep.port if vtep is not None else self._vxlan_port()
+
+    def _vtep(self, node: str) -> Vxlan | None:
+        """A node's VTEP in the address family that is traced."""
         state = self._session.nodes.get(node)
-        vtep = Tables(state).vtep(None, 4) or Tables(state).vtep(None, 6) if state else None
-        return vtep.vxlan.port if vtep is not None and vtep.vxlan else self._vxlan_port()
+        link = Tables(state).vtep(None, self._family) if state is not None else None
+        return link.vxlan if link is not None else None
 
     def _probes(self, plan: ProbePlan) -> list[Probe]:
         """The small ones, then one of the overlay's full MTU."""
