@@ -224,11 +224,12 @@ def _tests(port: int, arrived: tuple[bool | None, bool | None]) -> tuple[Evidenc
 
 
 def _another_port(way: WayView) -> tuple[str, ...]:
+    device = way.crossing.vtep.ifname if way.crossing is not None else "flannel.1"
     return (
         "give flannel a port that the fabric does not use, for all nodes (Backend.Port 4790, not"
         " 4789), delete the devices and restart flannel:",
         remedies.edit_net_conf(way.case),
-        "ip link del flannel.1   # on each node",
+        f"ip link del {device}   # on each node",
         remedies.restart_all(way.case),
     )
 
