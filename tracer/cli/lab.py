@@ -109,7 +109,7 @@ def faults() -> None:
     """List the faults, one a line, name first."""
     from tracer.lab.faults import FAULTS
 
-    _listed({name: fault.sentence for name, fault in FAULTS.items()})
+    _listed({name: fault.listed for name, fault in FAULTS.items()})
 
 
 @lab.command()
@@ -117,7 +117,7 @@ def variants() -> None:
     """List what a healthy cluster goes through, one a line, name first."""
     from tracer.lab.variants import VARIANTS
 
-    _listed({name: variant.sentence for name, variant in VARIANTS.items()})
+    _listed({name: variant.listed for name, variant in VARIANTS.items()})
 
 
 @lab.command()

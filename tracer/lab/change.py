@@ -33,6 +33,13 @@ class Change:
         """What it is: the first line of the function's docstring."""
         return (self.apply.__doc__ or "").strip().splitlines()[0]
 
+    @property
+    def listed(self) -> str:
+        """The sentence, and which lab it needs if not the plain one."""
+        if PLAIN.name in self.shapes:
+            return self.sentence
+        return f"{self.sentence} (lab up --shape {self.shapes[0]})"
+
 
 def node(plan: Plan, name: str) -> PlannedNode:
     """A node by its name."""
