@@ -108,8 +108,8 @@ COMMIT
 def nat_rules(network: str, pods: tuple[PlannedPod, ...]) -> str:
     """The Service's chain, one chain for each of its endpoints, and who gets masqueraded."""
     port = f"default/{NAME}:{PORT_NAME}"
-    service = f"KUBE-SVC-{_hashed(port, 'tcp')}"
-    ends = {pod.ip: f"KUBE-SEP-{_hashed(port, 'tcp', f'{pod.ip}:{TARGET_PORT}')}" for pod in pods}
+    service = f"KUBE-SVC-{hashed(port, 'tcp')}"
+    ends = {pod.ip: f"KUBE-SEP-{hashed(port, 'tcp', f'{pod.ip}:{TARGET_PORT}')}" for pod in pods}
     hit = f'"{port} cluster IP" -m tcp -p tcp -d {CLUSTER_IP}/32 --dport {PORT}'
     said = "-m comment --comment"
     chains = ("KUBE-SERVICES", "KUBE-POSTROUTING", "KUBE-MARK-MASQ", service, *ends.values())
@@ -138,7 +138,7 @@ def nat_rules(network: str, pods: tuple[PlannedPod, ...]) -> str:
     return "\n".join([*lines, "COMMIT", ""])
 
 
-def _hashed(*words: str) -> str:
+def hashed(*words: str) -> str:
     """16 letters of a chain's name (proxier.go, portProtoHash, servicePortEndpointChainName)."""
     digest = hashlib.sha256("".join(words).encode()).digest()
     return base64.b32encode(digest).decode()[:16]
