@@ -1,6 +1,7 @@
 """Record the cases anew: `python -m tests.recording [NAME...]`, as root. Then update the goldens.
 
-Each case is one trace of pod-a to pod-b in the lab, with the fault of its name injected.
+Each case is one trace of pod-a to pod-b in the lab, with the fault of its name injected, in the
+first of the lab's shapes that the fault names.
 """
 
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 from tests.cases import BUNDLE, CASES
+from tracer.lab.faults import FAULTS
+from tracer.lab.shape import PLAIN
 
 FLANTRACE = str(Path(sys.executable).parent / "flantrace")
 
@@ -18,8 +21,13 @@ SPECIAL: dict[str, tuple[str, ...]] = {
     "healthy-tcp": ("pod-a", "pod-b", "--probe", "tcp", "--port", "80"),
     "healthy-udp": ("pod-a", "pod-b", "--probe", "udp", "--port", "9"),
     "healthy-host-network": ("pod-a", "host-b"),
+    "healthy-ipv6": ("pod-a", "pod-b"),
+    "healthy-direct-routing": ("pod-a", "pod-b"),
 }
 """Cases without a fault: what is traced."""
+
+SHAPES = {"healthy-ipv6": "ipv6", "healthy-direct-routing": "direct-routing"}
+"""Cases without a fault that need a lab of another shape than the plain one."""
 
 
 def flantrace(*words: str) -> int:
@@ -27,12 +35,9 @@ def flantrace(*words: str) -> int:
     return subprocess.run([FLANTRACE, *words], stdout=subprocess.DEVNULL, check=False).returncode
 
 
-def faults() -> list[str]:
-    """What the lab can break, by name."""
-    listed = subprocess.run(
-        [FLANTRACE, "lab", "faults"], capture_output=True, text=True, check=True
-    )
-    return [line.split()[0] for line in listed.stdout.splitlines() if line.strip()]
+def shape_of(name: str) -> str:
+    """The lab that a case is recorded in."""
+    return FAULTS[name].shapes[0] if name in FAULTS else SHAPES.get(name, PLAIN.name)
 
 
 def record(name: str) -> None:
@@ -48,15 +53,24 @@ def record(name: str) -> None:
         raise SystemExit(f"cannot heal {name}")
 
 
-def main() -> None:
-    """Record the named cases, or all."""
-    if flantrace("lab", "up") != 0:
-        raise SystemExit("the lab does not come up")
+def record_all(shape: str, names: list[str]) -> None:
+    """The cases of one shape, in one lab."""
+    if flantrace("lab", "up", "--shape", shape) != 0:
+        raise SystemExit(f"the lab does not come up in the shape {shape}")
     try:
-        for name in sys.argv[1:] or [*SPECIAL, *faults()]:
+        for name in names:
             record(name)
     finally:
         flantrace("lab", "down")
+
+
+def main() -> None:
+    """Record the named cases, or all."""
+    by_shape: dict[str, list[str]] = {}
+    for name in sys.argv[1:] or [*SPECIAL, *FAULTS]:
+        by_shape.setdefault(shape_of(name), []).append(name)
+    for shape, names in by_shape.items():
+        record_all(shape, names)
 
 
 if __name__ == "__main__":
