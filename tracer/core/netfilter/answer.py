@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tracer.core.netfilter.decision import STOPS, Decision, Outcome, Way
 from tracer.core.netfilter.model import Chain, Place
 from tracer.core.netfilter.names import rejection
@@ -38,9 +40,18 @@ def decide(
             hook, packet, ways, Way(outcome=Outcome.UNKNOWN, tool=gap.what), f"not read: {gap.why}"
         )
     if len(outcomes) == 1 and Outcome.UNKNOWN not in outcomes:
-        return _decision(hook, packet, ways, ways[0], "")
+        return _decision(hook, packet, ways, _agreed(ways), "")
     said, unclear = _doubt(results)
     return _decision(hook, packet, ways, said, unclear)
+
+
+def _agreed(ways: Sequence[Way]) -> Way:
+    """The first, without what the others say differently."""
+    first = ways[0]
+    told, to = {way.reject for way in ways}, {way.to for way in ways}
+    return replace(
+        first, reject=first.reject if len(told) == 1 else "", to=first.to if len(to) == 1 else None
+    )
 
 
 def _decision(hook: str, packet: Probe, ways: Sequence[Way], said: Way, unclear: str) -> Decision:

@@ -35,9 +35,11 @@ class Way(Record, frozen=True, kw_only=True, omit_defaults=True):
     """The rule as the tool prints it, without counters, or the policy in words."""
     policy: bool = False
     reject: str = ""
-    """What the sender is told: `icmp host-prohibited`, `icmpv6 no-route`, `tcp reset`."""
+    """What the sender is told: `icmp host-prohibited`, `icmpv6 no-route`, `tcp reset`; empty: that
+    is not known."""
     to: str | None = None
-    """The address that a packet is rewritten to; None: the device's own, or not known."""
+    """The address that a packet is rewritten to; None: the device's own, one of several, or not
+    known."""
 
 
 class Decision(Way, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,7 +67,7 @@ class Decision(Way, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def rewrites(self) -> bool | None:
-        """Whether a packet that passes has another address than before; None: not known."""
+        """Whether a rule translates a packet that passes; None: not known."""
         passing = [way.outcome for way in self.ways if way.outcome not in STOPS]
         if Outcome.UNKNOWN in passing:
             return None

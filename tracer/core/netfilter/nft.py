@@ -104,7 +104,9 @@ class _Reader:
         self._section = section
         self._setting = Setting(6 if table.family == "ip6" else 4, addresses)
         self._lookups: dict[tuple[Any, ...], Lookup] = {}
-        self._scope = Scope(addresses, source.chains, self._named)
+        self._scope = Scope(
+            addresses, source.chains, self._named, mixed=table.family not in ("ip", "ip6")
+        )
 
     def chain(self, name: str) -> Chain:
         """One chain, its rules unread."""

@@ -219,10 +219,20 @@ def _unchanged(read: Reader) -> Reader:
 
 def _fib(result: str, flags: Sequence[str], addresses: Addresses) -> Key:
     """`fib daddr type`; other questions take the routing tables."""
+    ask = address_type(result, flags, addresses)
+    return _unknown() if ask is None else Key(lambda packet: ask(packet) or None, str)
+
+
+def address_type(
+    result: str, flags: Sequence[str], addresses: Addresses
+) -> Callable[[Packet], str | None] | None:
+    """The kind of an address, empty where it is neither local nor multicast (IPv6); None: it is
+    not asked for.
+    """
     sides = [flag for flag in flags if flag in _IP]
     devices = [flag for flag in flags if flag in ("iif", "oif")]
     if result != "type" or len(sides) != 1 or len(sides) + len(devices) != len(flags):
-        return _unknown()
+        return None
     field, device = _IP[sides[0]], devices[0] if devices else None
 
     def read(packet: Packet) -> str | None:
@@ -230,9 +240,9 @@ def _fib(result: str, flags: Sequence[str], addresses: Addresses) -> Key:
         where = getattr(packet, device) if device is not None else None
         if number is None or (device is not None and where is None):
             return None
-        return addresses.kind(packet.family, number, where) or None
+        return addresses.kind(packet.family, number, where)
 
-    return Key(read, str)
+    return read
 
 
 def _operation(sign: str, operands: Sequence[Any], addresses: Addresses) -> Key:
@@ -240,12 +250,12 @@ def _operation(sign: str, operands: Sequence[Any], addresses: Addresses) -> Key:
     if not keys:
         return key_of(reduce(_OPERATIONS[sign], map(word, operands)), addresses)
     first = keys[0]
+    if _fragment_bits(sign, operands):
+        # A probe is a whole packet; whether it may be fragmented (0x4000) is not known.
+        return Key(lambda _packet: 0, word, first.needs)
     literals = [first.parse(each) for each in operands if not isinstance(each, dict)]
     if not all(isinstance(each, int) for each in literals):
         return _unknown()
-    if _fragment_bits(sign, operands, literals):
-        # A probe is a whole packet; whether it may be fragmented (0x4000) is not known.
-        return Key(lambda _packet: 0, word, first.needs)
     apply = _OPERATIONS[sign]
 
     def read(packet: Packet) -> int | None:
@@ -259,7 +269,8 @@ def _operation(sign: str, operands: Sequence[Any], addresses: Addresses) -> Key:
     return Key(read, first.parse, needs, first.bits)
 
 
-def _fragment_bits(sign: str, operands: Sequence[Any], literals: Sequence[Value]) -> bool:
+def _fragment_bits(sign: str, operands: Sequence[Any]) -> bool:
     payload = operands[0].get("payload") if isinstance(operands[0], dict) else None
     named = isinstance(payload, dict) and payload.get("field") == "frag-off"
-    return named and sign == "&" and all(not int(each) & 0x4000 for each in literals)
+    masks = [each for each in operands[1:] if isinstance(each, int)]
+    return named and sign == "&" and len(masks) == 1 and not masks[0] & 0x4000

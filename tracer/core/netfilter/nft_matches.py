@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tracer.core.netfilter.addresses import Addresses
 from tracer.core.netfilter.model import Step
-from tracer.core.netfilter.nft_keys import Key, keys_of
+from tracer.core.netfilter.nft_keys import Key, address_type, keys_of
 from tracer.core.netfilter.nft_literals import STATUS_BITS
 from tracer.core.netfilter.nft_lookup import Lookup, holds, pattern
 from tracer.core.netfilter.packet import Packet
@@ -24,6 +24,8 @@ class Scope(NamedTuple):
     chains: Collection[str]
     named: Callable[[str, tuple[Key, ...]], Lookup | None]
     """A named set or map of the rule's table; None: it is not in the dump."""
+    mixed: bool
+    """The table meets packets of both IP versions."""
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -39,6 +41,9 @@ def match_steps(body: Any, scope: Scope) -> list[Step]:
     status = _status_bits(left, right, op)
     if status is not None:
         return [*needs, status]
+    kind = _address_kind(left, right, op, scope)
+    if kind is not None:
+        return [*needs, kind]
     found = lookup_of(right, keys, scope)
     if found is not None:
         return [*needs, _member(found, keys, negated=op == "!=")]
@@ -71,9 +76,9 @@ def _test(op: str, right: Any, key: Key) -> Callable[[Value], bool]:
 def _status_bits(left: Any, right: Any, op: str) -> Step | None:
     """`ct status dnat` and its other form. The status as a number is never known."""
     parse = STATUS_BITS
-    if op == "in" and left == {"ct": {"key": "status"}}:
+    if op in ("in", "!") and left == {"ct": {"key": "status"}}:
         bits = parse(right)
-        return lambda packet: has_status(packet, bits)
+        return lambda packet: _equal(has_status(packet, bits), op == "in")
     if op in ("==", "!=") and isinstance(left, dict) and isinstance(left.get("&"), list):
         key, *masks = left["&"]
         if key == {"ct": {"key": "status"}} and len(masks) == 1:
@@ -83,6 +88,23 @@ def _status_bits(left: Any, right: Any, op: str) -> Step | None:
             if wanted == 0:
                 return lambda packet: _equal(has_status(packet, bits), op == "!=")
     return None
+
+
+def _address_kind(left: Any, right: Any, op: str, scope: Scope) -> Step | None:
+    """`fib daddr type local`: what is not local is not, whatever else it may be."""
+    fib = left.get("fib") if isinstance(left, dict) else None
+    words = right.get("set") if isinstance(right, dict) else [right]
+    if not isinstance(fib, dict) or not isinstance(words, list) or op not in ("==", "!="):
+        return None
+    ask = address_type(fib["result"], fib["flags"], scope.addresses)
+    if ask is None or not set(words) <= {"local", "multicast"}:
+        return None
+
+    def step(packet: Packet) -> bool | None:
+        kind = ask(packet)
+        return None if kind is None else (kind in words) is (op == "==")
+
+    return step
 
 
 def _equal(answer: bool | None, wanted: bool) -> bool | None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from tracer.core.netfilter.model import ELSEWHERE, Choice, Rule, Step, Verdict
 from tracer.core.netfilter.nft_keys import keys_of
 from tracer.core.netfilter.nft_matches import BAD, Scope, match_steps, needs_of
-from tracer.core.netfilter.nft_verdicts import choice_of, effect_of, verdict_of
+from tracer.core.netfilter.nft_verdicts import choice_of, effect_of, implied, verdict_of
 from tracer.core.netfilter.steps import always, unclear, untrack
 
 _PASSING = frozenset({
@@ -95,6 +95,7 @@ def _add(
     elif verb in _UNCLEAR:
         draft.add([unclear], statement)
     elif verb not in _PASSING:
+        draft.add(implied(verb, body, scope), statement)
         draft.verdict = verdict_of(verb, body, scope)
 
 

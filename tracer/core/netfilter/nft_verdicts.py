@@ -15,12 +15,12 @@ from tracer.core.netfilter.model import (
     Step,
     Verdict,
 )
-from tracer.core.netfilter.names import rejection
+from tracer.core.netfilter.names import TCP
 from tracer.core.netfilter.nft_keys import Key, key_of, keys_of
 from tracer.core.netfilter.nft_lookup import Lookup
 from tracer.core.netfilter.nft_matches import BAD, Scope
 from tracer.core.netfilter.packet import Packet
-from tracer.core.netfilter.steps import Reader, for_connection, unclear
+from tracer.core.netfilter.steps import Reader, for_connection, is_value, of_family, unclear
 
 _SIMPLE = {"accept": ACCEPT, "drop": DROP, "return": RETURN}
 _NAT = {
@@ -45,17 +45,26 @@ def verdict_of(verb: str, body: Any, scope: Scope) -> Verdict:
     return ELSEWHERE
 
 
+def implied(verb: str, body: Any, scope: Scope) -> list[Step]:
+    """What nft asks for silently before such a verdict, and leaves out of its lists.
+
+    Where a table is for both families it leaves out `meta nfproto ipv4` before a reset, too: one
+    that stood there cannot be told from none (nft 1.0.6).
+    """
+    if not isinstance(body, dict):
+        return []
+    if verb == "reject" and body.get("type") == "tcp reset":
+        return [is_value("protocol", TCP), *([unclear] if scope.mixed else [])]
+    said = body.get("type") if verb == "reject" else body.get("family")
+    family = {"icmp": 4, "icmpv6": 6, "ip": 4, "ip6": 6}.get(str(said))
+    return [of_family(family)] if family is not None else []
+
+
 def nft_reject(body: Any) -> str:
     """`icmpx port-unreachable`, in words that fit both families; the packet tells which."""
     if not body:
         return "icmpx port-unreachable"
     return f"{body['type']} {body.get('expr', '')}".strip()
-
-
-def rejected(words: str, family: int) -> str:
-    """The same for one family."""
-    kind, _, code = words.partition(" ")
-    return rejection(kind, code, family) if kind == "icmpx" else words
 
 
 def choice_of(body: Any, scope: Scope) -> Choice | Verdict:

@@ -232,12 +232,24 @@ def _rewritten(verdict: Verdict, packet: Packet, place: Place) -> Packet:
     address, port = verdict.rewrite(packet) if verdict.rewrite is not None else (None, None)
     made = packet.copy()
     there = verdict.outcome is Outcome.DNAT
-    if address != KEPT:
-        setattr(made, "dst" if there else "src", address)
-    if port != KEPT:
-        setattr(made, "dport" if there else "sport", port)
-    setattr(made, "dnat" if there else "snat", True)
+    changes = [
+        _put(made, "dst" if there else "src", address),
+        _put(made, "dport" if there else "sport", port),
+    ]
+    # A translation to what it is already is none (nf_nat_setup_info).
+    changed = True if True in changes else None if None in changes else False
+    if changed is not False:
+        setattr(made, "dnat" if there else "snat", changed)
     done = Rewrite(verdict.outcome, place, None if address == KEPT else address)
     made.rewritten = tuple(dict.fromkeys(each or done for each in packet.rewritten))
     # Where an earlier chain may have translated it, this one may not have.
     return made if packet.rewritten == (None,) else join(packet, made) or made
+
+
+def _put(packet: Packet, field: str, value: int | None) -> bool | None:
+    """Whether that changed it."""
+    seen = getattr(packet, field)
+    if value == KEPT:
+        return False
+    setattr(packet, field, value)
+    return None if value is None or seen is None else value != seen
