@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tests.kernel.netfilter.router import S4, S6, Router, Seen
+from tests.kernel.netfilter.router import A4, A6, S4, S6, Router, Seen
 from tracer.core.netfilter.decision import Decision, Outcome
 from tracer.core.netfilter.probe import Probe
 from tracer.core.netfilter.ruleset import Ruleset
@@ -36,12 +36,15 @@ class Compared(NamedTuple):
         return "\n".join(lines)
 
 
-def compared(router: Router, rules: Ruleset, way: str, probe: Probe) -> Compared:
-    """Ask, send, compare."""
-    decisions = tuple(_course(rules, way, probe))
+def compared(
+    router: Router, rules: Ruleset, way: str, probe: Probe, *dimmer: Probe
+) -> Iterator[Compared]:
+    """Ask, send, compare. `dimmer`: the same packet, with less known of it."""
     seen = router.out(probe) if way == "output" else router.through(probe)
-    agrees, why = _agrees(rules, probe, decisions, seen)
-    return Compared(way, probe, decisions, seen, agrees, why)
+    for each in (probe, *dimmer):
+        decisions = tuple(_course(rules, way, each))
+        agrees, why = _agrees(rules, probe, decisions, seen)
+        yield Compared(way, each, decisions, seen, agrees, why)
 
 
 def _course(rules: Ruleset, way: str, probe: Probe) -> Iterator[Decision]:
@@ -49,9 +52,12 @@ def _course(rules: Ruleset, way: str, probe: Probe) -> Iterator[Decision]:
     decision = rules.verdict(first, probe)
     yield decision
     packet = decision.packet
-    if way == "input" and Outcome.DNAT in {each.outcome for each in decision.ways}:
+    if way == "input" and decision.rewrites:
         # Its new destination is behind the router.
         rest, packet = list(HOOKS["forward"][1:]), replace(packet, oif="eth1")
+    elif way == "input" and decision.rewrites is None:
+        # Nobody knows where it goes from here.
+        return
     if decision.passes is not False:
         yield from rules.course(rest, packet)
 
@@ -60,10 +66,12 @@ def _agrees(
     rules: Ruleset, probe: Probe, decisions: Sequence[Decision], seen: Seen
 ) -> tuple[bool | None, str]:
     last = decisions[-1]
+    if last.hook == "prerouting" and last.passes is not False:
+        return None, ""
     if last.passes is False:
         if seen.arrived:
             return False, "it was said to be stopped, and arrived"
-        if all(each.passes for each in decisions[:-1]):
+        if probe.src in (A4, A6) and all(each.passes for each in decisions[:-1]):
             return _told(rules, last, seen)
         return True, ""
     if not all(each.passes for each in decisions):
@@ -78,9 +86,14 @@ def _told(rules: Ruleset, last: Decision, seen: Seen) -> tuple[bool | None, str]
     family = last.packet.family
     if any(rules.base_chains(hook, family) for hook in ("output", "postrouting")):
         return True, ""
-    if last.hook == "output" or (last.outcome is Outcome.REJECT and not last.reject):
+    told = {each.reject for each in last.ways}
+    if (
+        last.hook == "output"
+        or len(told) > 1
+        or (last.outcome is Outcome.REJECT and not last.reject)
+    ):
         return True, ""
-    wanted = last.reject if last.outcome is Outcome.REJECT else ""
+    wanted = last.reject
     if wanted != seen.told:
         return False, f"its sender was told {seen.told!r}, not {wanted!r}"
     return True, ""

@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tests.kernel.netfilter.router import A4, A6, B4, B6, C4, C6, R4, R6, S4, S6
 from tracer.core.netfilter.probe import Probe
 
@@ -43,6 +45,9 @@ def probes(dice: Dice, count: int) -> list[tuple[str, Probe]]:
         if family == 6 and protocol == "icmp":
             protocol = "icmpv6"
         src = s if way == "output" else a
+        if way == "forward" and dice.often(0.1):
+            # From where the answer would go elsewhere.
+            src = "10.2.0.9" if family == 4 else "fd02::9"
         dst = r if way == "input" else dice.choice((b, b, c))
         made.append((way, probe(dice, src, dst, protocol, way)))
     return made
@@ -65,6 +70,17 @@ def probe(dice: Dice, src: str, dst: str, protocol: str, way: str) -> Probe:
         oif=None if way == "input" else "eth1",
         length=length,
     )
+
+
+FORGOTTEN: Sequence[str] = (
+    "sport", "dport", "iif", "oif", "length", "mark", "ct_mark", "state", "icmp_type", "protocol",
+)  # fmt: skip
+
+
+def dimmed(dice: Dice, probe: Probe) -> Probe:
+    """The same packet, some of it not known."""
+    forgotten = dice.sample(FORGOTTEN, dice.choice((1, 1, 2, 4)))
+    return replace(probe, **dict.fromkeys(forgotten))
 
 
 # --- iptables -----------------------------------------------------------------------------------
@@ -216,6 +232,8 @@ def _iptables_table(dice: Dice, family: int, table: str) -> list[str]:
         deeper = own[own.index(chain) + 1 :] if chain in own else own
         for _ in range(dice.choice((0, 1, 2, 3, 4))):
             matches = iptables_matches(dice, family, chain if chain not in own else "")
+            if table in ("raw", "mangle") and chain == "PREROUTING" and dice.often(0.2):
+                matches += " -m rpfilter" + " --invert" * dice.often(0.5)
             target = iptables_target(dice, family, table, chain, deeper)
             if target.startswith("REJECT") and "-p tcp" in matches and dice.often(0.5):
                 target = "REJECT --reject-with tcp-reset"

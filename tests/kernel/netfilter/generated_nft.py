@@ -78,6 +78,7 @@ def _other(dice: Dice, table: str) -> str:
         f"fib daddr type {'local' if family == 6 else dice.choice(('local', 'unicast'))}",
         "meta pkttype host", f"{_ip(family)} {'protocol udp' if family == 4 else 'nexthdr udp'}",
         "ip frag-off & 0x1fff != 0" if family == 4 else "meta mark >= 1", "ip version 4",
+        f"fib saddr . iif oif {dice.choice(('missing', 'exists'))}",
         "meta l4proto . th dport { tcp . 53, udp . 53, udp . 8472 }",
     ))  # fmt: skip
 
@@ -194,11 +195,12 @@ def _nat(dice: Dice, table: str) -> list[str]:
     inside = f" {_ip(family)}" if table == "inet" else ""
     there = C4 if family == 4 else C6
     own = "10.2.0.78" if family == 4 else "fd02::78"
-    lines = ["chain dst {", f"type nat hook prerouting priority {dice.choice((-100, -90))};",
+    lines = ["chain nat_to {", f"type nat hook prerouting priority {dice.choice((-100, -90))};",
              f"{_address(dice, table)} return" if dice.often(0.3) else "counter",
              f"{_port(dice, table)} dnat{inside} to {there}", "}"]  # fmt: skip
     source = dice.choice((f"snat{inside} to {own}", "masquerade", "masquerade random", "accept"))
-    return [*lines, "chain src {", f"type nat hook postrouting priority {dice.choice((100, 90))};",
+    return [*lines, "chain nat_from {",
+            f"type nat hook postrouting priority {dice.choice((100, 90))};",
             f"{_matches(dice, table)} {source}".strip(), "}"]  # fmt: skip
 
 

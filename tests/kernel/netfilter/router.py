@@ -28,6 +28,8 @@ from tracer.core.netfilter.probe import Probe
 from tracer.model.state import FirewallDump, NodeState, NotRead
 
 A4, B4, C4, R4, S4 = "10.1.0.2", "10.2.0.2", "10.2.0.3", "10.1.0.1", "10.2.0.1"
+OUTSIDE = "203.0.113.9"
+"""A host of the world, which is reached by host b."""
 A6, B6, C6, R6, S6 = "fd01::2", "fd02::2", "fd02::3", "fd01::1", "fd02::1"
 MAC = {"a": "02:00:00:00:00:0a", "b": "02:00:00:00:00:0b"}
 MAC |= {"eth0": "02:00:00:00:01:01", "eth1": "02:00:00:00:01:02"}
@@ -38,8 +40,9 @@ table inet keep {
 }
 """
 """So that connections stay known while rulesets come and go."""
-FLUSHED = "\n".join(
-    f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in chains) + "COMMIT"
+_LEGACY = ("iptables-legacy-restore", "ip6tables-legacy-restore")
+FLUSHED = "".join(
+    f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in chains) + "COMMIT\n"
     for table, chains in (
         ("raw", ("PREROUTING", "OUTPUT")),
         ("mangle", ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")),
@@ -75,6 +78,7 @@ class Router:
         self._stack = contextlib.ExitStack()
         self._sequence = 0
         self._port = 20000
+        self._restored: set[str] = set()
 
     def up(self) -> None:
         """Build it."""
@@ -151,16 +155,28 @@ class Router:
                 refused = re.search(r"/dev/stdin:(\d+):", str(error))
                 if refused is None:
                     raise
-                del lines[int(refused[1]) - 2 - KEEP.count("\n")]
+                line = lines.pop(int(refused[1]) - 2 - KEEP.count("\n"))
+                if line.startswith(("chain", "type", "}", "table")):
+                    raise
             else:
                 return "\n".join(lines)
         raise AssertionError(f"nothing of it is taken:\n{text}")
 
+    def restore(self, texts: Sequence[tuple[str, str]]) -> None:
+        """Rulesets for iptables-restore tools; what they do not name has no rules afterwards."""
+        given = dict(texts)
+        for tool in _LEGACY:
+            if tool in self._restored and tool not in given:
+                self.run(tool, text=FLUSHED)
+        for tool, text in texts:
+            flushed = FLUSHED if tool in _LEGACY else ""
+            self.run(tool, *(() if flushed else ("-n",)), text=flushed + text)
+        self._restored = set(given)
+
     def clear(self) -> None:
         """No rules in any backend."""
         self.nft("")
-        for tool in ("iptables-legacy-restore", "ip6tables-legacy-restore"):
-            self.run(tool, text=FLUSHED + "\n")
+        self.restore(())
 
     def state(self) -> NodeState:
         """The router's state, its firewall dumped as an agent dumps it."""
@@ -255,6 +271,11 @@ neigh add {B4} lladdr {MAC["b"]} dev eth1 nud permanent
 neigh add {B6} lladdr {MAC["b"]} dev eth1 nud permanent
 neigh add {C4} lladdr {MAC["b"]} dev eth1 nud permanent
 neigh add {C6} lladdr {MAC["b"]} dev eth1 nud permanent
+route add 203.0.113.0/24 dev eth1
+route add 10.96.0.0/12 dev eth1
+neigh add 10.96.0.20 lladdr {MAC["b"]} dev eth1 nud permanent
+neigh add 10.96.0.77 lladdr {MAC["b"]} dev eth1 nud permanent
+neigh add {OUTSIDE} lladdr {MAC["b"]} dev eth1 nud permanent
 """
 
 

@@ -1,7 +1,9 @@
-"""What kind of address one is on this node, and what kube-proxy keeps in sets of addresses."""
+"""What a rule asks a node about an address: its kind, the way back to it, a Service's or not."""
 
 from ipaddress import ip_network
 
+from tracer.core.netfilter.packet import Packet, text_of
+from tracer.core.tables import Tables
 from tracer.model.packet import Ip, Net
 from tracer.model.state import NodeState
 
@@ -24,6 +26,7 @@ class Addresses:
                 device = names.get(route.ifindex, "") if route.ifindex is not None else ""
                 self._add(route.destination, (route.kind, device))
         self._known = bool(state.addresses)
+        self._tables = Tables(state)
         self._ipvs = IPVS_DEVICE in names.values()
 
     def _add(self, net: Ip | Net, kind: tuple[str, str]) -> None:
@@ -68,6 +71,22 @@ class Addresses:
         if family == 4 and address >> 24 == 127:
             return "local", "lo"
         return "unicast", ""
+
+    def way_back(self, packet: Packet, mark: int | None) -> bool | None:
+        """A packet to this packet's source would leave by the device that it came in by.
+
+        As `fib saddr . iif oif` and the rpfilter match ask (nft_fib_ipv4.c, ipt_rpfilter.c).
+        """
+        source, device = text_of(packet.src, packet.family), packet.iif
+        if source is None or device is None or mark is None or not self._tables.state.routes:
+            return None
+        if device == "lo":
+            return True
+        answer = self._tables.route(source, mark=mark)
+        if answer.not_evaluated or (answer.route is not None and answer.route.multipath):
+            return None
+        link = self._tables.link(answer.route.ifindex) if answer.route is not None else None
+        return answer.kind == "unicast" and link is not None and link.ifname == device
 
     def is_service(self, family: int, address: int) -> bool | None:
         """An address of a Service, in IPVS mode; None: in another mode it cannot be said."""

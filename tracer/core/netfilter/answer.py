@@ -39,18 +39,21 @@ def decide(
         return _decision(
             hook, packet, ways, Way(outcome=Outcome.UNKNOWN, tool=gap.what), f"not read: {gap.why}"
         )
-    if len(outcomes) == 1 and Outcome.UNKNOWN not in outcomes:
+    if outcomes <= STOPS or (len(outcomes) == 1 and Outcome.UNKNOWN not in outcomes):
         return _decision(hook, packet, ways, _agreed(ways), "")
     said, unclear = _doubt(results)
     return _decision(hook, packet, ways, said, unclear)
 
 
 def _agreed(ways: Sequence[Way]) -> Way:
-    """The first, without what the others say differently."""
+    """The first, without what the others say differently; some drop and some reject: dropped."""
     first = ways[0]
     told, to = {way.reject for way in ways}, {way.to for way in ways}
     return replace(
-        first, reject=first.reject if len(told) == 1 else "", to=first.to if len(to) == 1 else None
+        first,
+        outcome=first.outcome if len({way.outcome for way in ways}) == 1 else Outcome.DROP,
+        reject=first.reject if len(told) == 1 else "",
+        to=first.to if len(to) == 1 else None,
     )
 
 

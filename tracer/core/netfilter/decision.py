@@ -7,7 +7,10 @@ from tracer.model.record import Record
 
 
 class Outcome(StrEnum):
-    """What becomes of a packet at one hook. The last three: it passes, rewritten."""
+    """What becomes of a packet at one hook. The last three: it passes, rewritten.
+
+    DROP stands, too, where it is certain to be stopped and not known whether its sender is told.
+    """
 
     ACCEPT = "accept"
     DROP = "drop"

@@ -1,13 +1,13 @@
 """A dump of an iptables-save tool as tables of the model."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
-from tracer.core.netfilter.iptables_matches import base_step, module_steps
+from tracer.core.netfilter.iptables_matches import words_steps
 from tracer.core.netfilter.iptables_targets import ending
 from tracer.core.netfilter.iptables_whole import Setting
-from tracer.core.netfilter.iptables_words import Section, Words, words_of
-from tracer.core.netfilter.model import Chain, Rule, Step, Table
+from tracer.core.netfilter.iptables_words import Section, words_of
+from tracer.core.netfilter.model import Chain, Rule, Table
 from tracer.core.netfilter.steps import always
 
 _FILTER = {"INPUT": 0, "FORWARD": 0, "OUTPUT": 0}
@@ -51,16 +51,8 @@ def _rule(line: str, chains: Collection[str], setting: Setting) -> Rule | None:
     if verdict is None and not effects:
         return None
     steps, parts = [], []
-    for step, part in _steps(words, setting):
+    for step, part in words_steps(words, setting):
         if step is not always:
             steps.append(step)
             parts.append(part)
     return Rule((*steps, *effects), verdict, quote=line, parts=tuple(parts), writes=bool(effects))
-
-
-def _steps(words: Words, setting: Setting) -> Iterator[tuple[Step, str]]:
-    for option in words.base:
-        yield base_step(option, setting), option.text
-    for module in words.modules:
-        for step in module_steps(module, setting):
-            yield step, module.text

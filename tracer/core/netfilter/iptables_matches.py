@@ -1,9 +1,10 @@
 """iptables' matches as steps. What is not here, or not understood, is unclear."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from tracer.core.netfilter.iptables_whole import WHOLE, Setting
-from tracer.core.netfilter.iptables_words import Module, Option
+from tracer.core.netfilter.iptables_words import Module, Option, Words
 from tracer.core.netfilter.model import Step
 from tracer.core.netfilter.names import (
     ICMP_TYPES,
@@ -39,9 +40,16 @@ _ANY_ICMP = ("any", "255", "255/255")
 _DEVICES = {"-i": "iif", "-o": "oif"}
 
 
-def base_step(option: Option, setting: Setting) -> Step:
-    """`-s`, `-d`, `-p`, `-i`, `-o`, `-f`."""
-    return _understood(lambda: _base(option, setting))
+def words_steps(words: Words, setting: Setting) -> Iterator[tuple[Step, str]]:
+    """Every match of a rule, and the words that it stands for."""
+    for option in words.base:
+        text = option.text
+        if text not in setting.known:
+            setting.known[text] = [_understood(partial(_base, option, setting))]
+        yield setting.known[text][0], text
+    for module in words.modules:
+        for step in module_steps(module, setting):
+            yield step, module.text
 
 
 def _base(option: Option, setting: Setting) -> Step:
@@ -65,16 +73,26 @@ def module_steps(module: Module, setting: Setting) -> list[Step]:
     """Every option of a module; several have to hold together."""
     if module.name in _FREE:
         return []
-    if module.name in WHOLE:
-        return [_understood(lambda: WHOLE[module.name](module.options, setting))]
+    text = module.text
+    steps = setting.known.get(text)
+    if steps is None:
+        steps = setting.known[text] = _module(module, setting)
+    return steps
+
+
+def _module(module: Module, setting: Setting) -> list[Step]:
+    whole = WHOLE.get(module.name)
+    if whole is not None:
+        return [_understood(partial(whole, module.options, setting))]
     builders = _BUILDERS.get(module.name)
-    if builders is None or not module.options:
+    if builders is None:
         return [unclear]
+    # `-m tcp` without options asks for nothing more than `-p tcp` did.
     return [_option_step(builders.get(option.name), option, setting) for option in module.options]
 
 
 def _option_step(builder: Builder | None, option: Option, setting: Setting) -> Step:
-    return unclear if builder is None else _understood(lambda: builder(option, setting))
+    return unclear if builder is None else _understood(partial(builder, option, setting))
 
 
 def _understood(build: Callable[[], Step]) -> Step:

@@ -1,7 +1,6 @@
 """iptables' matches whose options are one question: they depend on each other."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from tracer.core.netfilter.addresses import Addresses
 from tracer.core.netfilter.iptables_words import Option
@@ -10,11 +9,13 @@ from tracer.core.netfilter.packet import Packet
 from tracer.core.netfilter.steps import always, any_of, negation, unclear
 
 
-class Setting(NamedTuple):
-    """Where a rule stands."""
+class Setting:
+    """Where rules stand, and the steps that some of them have already: many are the same."""
 
-    family: int
-    addresses: Addresses
+    def __init__(self, family: int, addresses: Addresses) -> None:
+        self.family = family
+        self.addresses = addresses
+        self.known: dict[str, list[Step]] = {}
 
 
 def _address_type(options: Sequence[Option], setting: Setting) -> Step:
@@ -52,6 +53,20 @@ def _owner(options: Sequence[Option], _setting: Setting) -> Step:
     """A packet that the node only forwards belongs to no socket (xt_owner.c)."""
     foreign = all(option.negated for option in options)
     return lambda packet: foreign if packet.iif else None
+
+
+def _way_back(options: Sequence[Option], setting: Setting) -> Step:
+    """rpfilter, strict; its other form takes any route."""
+    names = {option.name for option in options}
+    if not names <= {"--invert", "--validmark"}:
+        return unclear
+
+    def step(packet: Packet) -> bool | None:
+        mark = packet.mark if "--validmark" in names else 0
+        found = setting.addresses.way_back(packet, mark)
+        return None if found is None else found is not ("--invert" in names)
+
+    return step
 
 
 def _recent(options: Sequence[Option], _setting: Setting) -> Step:
@@ -94,5 +109,6 @@ _SERVICES = frozenset({
     "KUBE-LOAD-BALANCER-SOURCE-IP", "KUBE-LOAD-BALANCER-SOURCE-CIDR",
 })  # fmt: skip
 WHOLE: dict[str, Callable[[Sequence[Option], Setting], Step]] = {
-    "addrtype": _address_type, "owner": _owner, "recent": _recent, "set": _ipset,
+    "addrtype": _address_type, "owner": _owner, "recent": _recent,
+    "rpfilter": _way_back, "set": _ipset,
 }  # fmt: skip

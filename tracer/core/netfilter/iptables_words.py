@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 _COUNTS = re.compile(r"^\[\d+:\d+\] ")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
+_MATCH = ("-m", "--match")
+_GOTO = ("-g", "--goto")
+_TARGET = ("-j", "--jump", *_GOTO)
 _ONE_WORD = frozenset({
     "--comment", "--log-prefix", "--nflog-prefix", "--string", "--hex-string", "--name",
     "--probability", "--nfacct-name", "--helper", "--rname",
@@ -103,31 +106,25 @@ def dump_of(text: str) -> Dump:
 
 def words_of(line: str) -> Words:
     """Take a rule's line apart. Never fails: what is odd becomes an option that nobody knows."""
-    words = Words([], [], None, False)
-    into = words.base
+    base: list[Option] = []
+    modules: list[Module] = []
+    into = base
     target, goes = None, False
     for option in _read(_TOKEN.findall(line)[2:]):
         name, values = option.name, option.values
-        if name in ("-m", "--match") and values:
+        if name in _MATCH and values:
             into = []
-            words.modules.append(Module(values[0], into))
-        elif name in ("-j", "-g", "--jump", "--goto") and values:
+            modules.append(Module(values[0], into))
+        elif name in _TARGET and values:
             into = []
-            target, goes = Module(values[0], into), name in ("-g", "--goto")
+            target, goes = Module(values[0], into), name in _GOTO
         else:
-            if into is words.base and name.startswith("--") and target is None:
+            if into is base and name.startswith("--"):
                 # As people type it: `-p tcp --dport 80` means the module of the protocol.
                 into = []
-                words.modules.append(Module(_protocol(words.base), into))
+                modules.append(Module(_protocol(base), into))
             into.append(option)
-    return words._replace(target=target, goes=goes)
-
-
-def unquoted(word: str) -> str:
-    """Without the quotes that iptables-save writes around odd words."""
-    if word.startswith('"') and word.endswith('"') and len(word) > 1:
-        return re.sub(r"\\(.)", r"\1", word[1:-1])
-    return word
+    return Words(base, modules, target, goes)
 
 
 def _read(tokens: list[str]) -> Iterator[Option]:

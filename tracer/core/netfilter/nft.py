@@ -17,33 +17,85 @@ from tracer.core.netfilter.nft_matches import Scope
 from tracer.core.netfilter.nft_rules import draft_of
 from tracer.core.netfilter.nft_xt import tells, unworded, worded
 
-Item = dict[str, Any]
 _HARMLESS_FLAGS = frozenset({"owner", "persist"})
 _HOOKS = frozenset({
     "prerouting", "input", "forward", "output", "postrouting", "ingress", "egress",
 })  # fmt: skip
+_NONE = msgspec.Raw(b"[]")
+
+
+class TableItem(msgspec.Struct, gc=False):
+    """`{"table": ...}`"""
+
+    family: str
+    name: str
+    flags: Any = None
+
+
+class ChainItem(msgspec.Struct, gc=False):
+    """`{"chain": ...}`; without a hook it is no base chain."""
+
+    family: str
+    table: str
+    name: str
+    type: str = "filter"
+    hook: str | None = None
+    prio: Any = 0
+    policy: str = "accept"
+    dev: Any = None
+
+
+class RuleItem(msgspec.Struct, gc=False):
+    """`{"rule": ...}`; its expressions stay bytes until its chain is asked for."""
+
+    family: str
+    table: str
+    chain: str
+    expr: msgspec.Raw = _NONE
+
+
+class SetItem(msgspec.Struct, gc=False):
+    """`{"set": ...}` or `{"map": ...}`, its elements as bytes."""
+
+    family: str
+    table: str
+    name: str
+    elem: msgspec.Raw = _NONE
+    map: Any = None
+
+
+class Item(msgspec.Struct, gc=False):
+    """One of them; what is something else says nothing of packets."""
+
+    table: TableItem | None = None
+    chain: ChainItem | None = None
+    rule: RuleItem | None = None
+    set: SetItem | None = None
+    map: SetItem | None = None
+
+
+class Document(msgspec.Struct, gc=False):
+    """What `nft -j list ruleset` prints."""
+
+    nftables: list[Item]
 
 
 class Source:
     """One table of the document, before its rules are read."""
 
-    def __init__(self, name: str, flags: Any) -> None:
-        self.name = name
+    def __init__(self, flags: Any) -> None:
         self.flags = flags
-        self.chains: dict[str, Item] = {}
-        self.rules: dict[str, list[Item]] = {}
-        self.sets: dict[str, Item] = {}
+        self.chains: dict[str, ChainItem] = {}
+        self.rules: dict[str, list[RuleItem]] = {}
+        self.sets: dict[str, SetItem] = {}
 
 
 def document_of(text: str) -> list[Item] | None:
     """The items of a dump; None: it is no ruleset, or not all of one."""
     try:
-        items = msgspec.json.decode(text)["nftables"]
-    except (ValueError, LookupError, TypeError, RecursionError):
+        return msgspec.json.decode(text, type=Document).nftables
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        return None
-    return items
 
 
 def tables_of(
@@ -57,40 +109,38 @@ def tables_of(
     Tables come in the order in which they were made.
     """
     tables = []
-    for (family, _), source in _sources(items).items():
-        said = words.get((family, source.name))
+    for (family, name), source in _sources(items).items():
+        said = words.get((family, name))
         backend = "iptables-nft" if said is not None else "nft"
         shown_by = said[0] if said is not None else tool
-        table = Table(backend, shown_by, family, source.name, nft_tool=tool)
+        table = Table(backend, shown_by, family, name, nft_tool=tool)
         reader = _Reader(table, source, addresses, said[1] if said is not None else None)
-        for name in dict.fromkeys((*source.chains, *source.rules)):
-            table.chains[name] = reader.chain(name)
+        for chain in dict.fromkeys((*source.chains, *source.rules)):
+            table.chains[chain] = reader.chain(chain)
         tables.append(table)
     return tables
 
 
 def _sources(items: Sequence[Item]) -> dict[tuple[str, str], Source]:
     found: dict[tuple[str, str], Source] = {}
+
+    def of(item: ChainItem | RuleItem | SetItem) -> Source:
+        key = (item.family, item.table)
+        if key not in found:
+            found[key] = Source(None)
+        return found[key]
+
     for item in items:
-        for kind, body in item.items():
-            if not isinstance(body, dict):
-                continue
-            name = body.get("name") if kind == "table" else body.get("table")
-            key = str(body.get("family")), str(name)
-            if kind == "table":
-                found[key] = Source(key[1], body.get("flags"))
-            elif kind in ("chain", "rule", "set", "map") and name is not None:
-                _sort_in(found.setdefault(key, Source(key[1], None)), kind, body)
+        if item.rule is not None:
+            of(item.rule).rules.setdefault(item.rule.chain, []).append(item.rule)
+        elif item.chain is not None:
+            of(item.chain).chains[item.chain.name] = item.chain
+        elif item.table is not None:
+            found[item.table.family, item.table.name] = Source(item.table.flags)
+        for named in (item.set, item.map):
+            if named is not None:
+                of(named).sets[named.name] = named
     return found
-
-
-def _sort_in(source: Source, kind: str, body: Item) -> None:
-    if kind == "rule":
-        source.rules.setdefault(str(body.get("chain")), []).append(body)
-    elif kind == "chain":
-        source.chains[str(body.get("name"))] = body
-    else:
-        source.sets[str(body.get("name"))] = body
 
 
 class _Reader:
@@ -105,20 +155,24 @@ class _Reader:
         self._setting = Setting(6 if table.family == "ip6" else 4, addresses)
         self._lookups: dict[tuple[Any, ...], Lookup] = {}
         self._scope = Scope(
-            addresses, source.chains, self._named, mixed=table.family not in ("ip", "ip6")
+            addresses,
+            source.chains,
+            self._named,
+            mixed=table.family not in ("ip", "ip6"),
+            known={},
         )
 
     def chain(self, name: str) -> Chain:
         """One chain, its rules unread."""
         filled = bool(self._source.rules.get(name))
         chain = Chain(self._table, name, partial(self._rules, name), filled=filled)
-        body = self._source.chains.get(name, {})
-        hook, priority = body.get("hook"), body.get("prio", 0)
-        if hook in _HOOKS and isinstance(priority, int):
-            drops = body.get("policy") == "drop"
-            chain.based(hook, priority, str(body.get("type")), drops=drops)
-        devices = body.get("dev", ())
-        chain.devices = (devices,) if isinstance(devices, str) else tuple(map(str, devices or ()))
+        item = self._source.chains.get(name)
+        if item is not None:
+            if item.hook in _HOOKS and isinstance(item.prio, int):
+                chain.based(item.hook, item.prio, item.type, drops=item.policy == "drop")
+            devices = item.dev or ()
+            names = (devices,) if isinstance(devices, str) else devices
+            chain.devices = tuple(map(str, names)) if isinstance(names, list | tuple) else ()
         chain.active = _active(self._source.flags)
         chain.worded = self._is_worded(chain)
         return chain
@@ -133,21 +187,21 @@ class _Reader:
         return chain.hook == chain.name.lower() and chain.priority == usual
 
     def _rules(self, name: str) -> list[Rule]:
-        bodies = self._source.rules.get(name, [])
-        rules = map(self._unworded, bodies)
+        items = self._source.rules.get(name, [])
+        lines: Sequence[str | None] = [None] * len(items)
         if self._section is not None and self._table.chains[name].worded:
-            lines = self._section.lines.get(name, [])
-            if len(lines) == len(bodies):
-                rules = map(self._worded, bodies, lines)
+            said = self._section.lines.get(name, [])
+            if len(said) == len(items):
+                lines = said
+        rules = map(self._rule, items, lines)
         return [rule for rule in rules if rule is not None]
 
-    def _unworded(self, body: Item) -> Rule | None:
-        statements = body.get("expr") or []
-        draft = draft_of(statements, self._scope, unworded(self._scope.chains))
-        return draft.rule(statements)
-
-    def _worded(self, body: Item, line: str) -> Rule | None:
-        statements = body.get("expr") or []
+    def _rule(self, item: RuleItem, line: str | None) -> Rule | None:
+        """`line`: the same rule in iptables' words."""
+        statements = _decoded(item.expr)
+        if line is None:
+            draft = draft_of(statements, self._scope, unworded(self._scope.chains))
+            return draft.rule(statements)
         words = words_of(line)
         foreign = worded(words, self._scope.chains, self._setting)
         draft = draft_of(statements, self._scope, foreign)
@@ -155,26 +209,35 @@ class _Reader:
 
     def _named(self, name: str, keys: tuple[Key, ...]) -> Lookup | None:
         """A set or map; thousands of rules may ask for the same one."""
-        body = self._source.sets.get(name)
-        if body is None:
+        item = self._source.sets.get(name)
+        if item is None:
             return None
         literals = (name, *((key.parse, key.bits) for key in keys))
         if literals not in self._lookups:
-            self._lookups[literals] = Lookup(keys, _elements(body))
+            self._lookups[literals] = Lookup(keys, _elements(item))
         return self._lookups[literals]
 
 
-def _elements(body: Item) -> list[tuple[Any, Any]]:
-    elements = body.get("elem") or []
-    if "map" not in body:
+def _elements(item: SetItem) -> list[tuple[Any, Any]]:
+    elements = _decoded(item.elem)
+    if item.map is None:
         return [(element, True) for element in elements]
     pairs = (element for element in elements if isinstance(element, list) and len(element) == 2)
     return [(key, value) for key, value in pairs]
 
 
+def _decoded(raw: msgspec.Raw) -> list[Any]:
+    """A list; what is none counts as one statement that nobody knows."""
+    try:
+        found = msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, list) else [found]
+
+
 def _active(flags: Any) -> bool | None:
     """A dormant table is no table. nft 1.0.6 prints flags in JSON that are none."""
-    words = {flags} if isinstance(flags, str) else set(map(str, flags or ()))
+    words = set(map(str, flags)) if isinstance(flags, list) else {str(flags)} if flags else set()
     if "dormant" in words:
         return False
     return True if words <= _HARMLESS_FLAGS else None

@@ -4,6 +4,8 @@ import operator
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tracer.core.netfilter.addresses import Addresses
 from tracer.core.netfilter.model import Step
 from tracer.core.netfilter.nft_keys import Key, address_type, keys_of
@@ -26,6 +28,8 @@ class Scope(NamedTuple):
     """A named set or map of the rule's table; None: it is not in the dump."""
     mixed: bool
     """The table meets packets of both IP versions."""
+    known: dict[bytes, list[Step]]
+    """Matches that were read already: in thousands of rules most are the same."""
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -34,16 +38,28 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def match_steps(body: Any, scope: Scope) -> list[Step]:
-    """`match` with all its operators."""
+    """`match` with all its operators; what cannot be read is unclear."""
+    key = msgspec.json.encode(body)
+    steps = scope.known.get(key)
+    if steps is None:
+        try:
+            steps = _match_steps(body, scope)
+        except BAD:
+            steps = [unclear]
+        scope.known[key] = steps
+    return steps
+
+
+def _match_steps(body: Any, scope: Scope) -> list[Step]:
     left, right, op = body["left"], body["right"], body.get("op", "==")
     keys = keys_of(left, scope.addresses)
     needs = list(needs_of(keys))
     status = _status_bits(left, right, op)
     if status is not None:
         return [*needs, status]
-    kind = _address_kind(left, right, op, scope)
-    if kind is not None:
-        return [*needs, kind]
+    asked = _address_kind(left, right, op, scope) or _way_back(left, right, op, scope)
+    if asked is not None:
+        return [*needs, asked]
     found = lookup_of(right, keys, scope)
     if found is not None:
         return [*needs, _member(found, keys, negated=op == "!=")]
@@ -103,6 +119,23 @@ def _address_kind(left: Any, right: Any, op: str, scope: Scope) -> Step | None:
     def step(packet: Packet) -> bool | None:
         kind = ask(packet)
         return None if kind is None else (kind in words) is (op == "==")
+
+    return step
+
+
+def _way_back(left: Any, right: Any, op: str, scope: Scope) -> Step | None:
+    """`fib saddr . iif oif missing`, the strict reverse path filter."""
+    fib = left.get("fib") if isinstance(left, dict) else None
+    if not isinstance(fib, dict) or fib.get("result") != "oif" or not isinstance(right, bool):
+        return None
+    flags = set(fib["flags"])
+    if flags - {"mark"} != {"saddr", "iif"} or op not in ("==", "!="):
+        return None
+    wanted = right is (op == "==")
+
+    def step(packet: Packet) -> bool | None:
+        mark = packet.mark if "mark" in flags else 0
+        return _equal(scope.addresses.way_back(packet, mark), wanted)
 
     return step
 

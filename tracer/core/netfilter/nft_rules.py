@@ -73,7 +73,7 @@ def _add(
     draft: Draft, verb: str, body: Any, statement: Any, scope: Scope, foreign: Foreign
 ) -> None:
     if verb == "match":
-        draft.add(_guarded(lambda: match_steps(body, scope)), statement)
+        draft.add(match_steps(body, scope), statement)
     elif verb == "xt" and isinstance(body, dict) and body.get("type") == "match":
         draft.add(foreign.match(body["name"]), statement)
     elif verb == "xt":
@@ -97,10 +97,3 @@ def _add(
     elif verb not in _PASSING:
         draft.add(implied(verb, body, scope), statement)
         draft.verdict = verdict_of(verb, body, scope)
-
-
-def _guarded(build: Callable[[], list[Step]]) -> list[Step]:
-    try:
-        return build()
-    except BAD:
-        return [unclear]

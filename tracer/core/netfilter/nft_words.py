@@ -4,12 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _SILENT = ("counter",)
-_UNQUALIFIED = frozenset({
-    "iif", "iifname", "iiftype", "iifgroup", "oif", "oifname", "oiftype", "oifgroup", "rtclassid",
-    "skuid", "skgid", "cgroup", "ibrname", "obrname", "pkttype", "cpu",
-})  # fmt: skip
+_UNQUALIFIED = frozenset({"iif", "iifname", "iifgroup", "oif", "oifname", "oifgroup"})
+"""Without `meta` before them (meta_key_is_unqualified of nft's meta.c)."""
 _QUOTED = frozenset({"iif", "iifname", "oif", "oifname", "ibrname", "obrname"})
-_PLAIN_META = frozenset({"iif", "iifname", "oif", "oifname"})
 
 
 def nft_words(expressions: Sequence[Any]) -> str:
@@ -75,6 +72,8 @@ def _key(expression: Any) -> str:
         return " ".join(filter(None, ("ct", body.get("dir"), body["key"])))
     if kind == "fib":
         return f"fib {' . '.join(body['flags'])} {body['result']}"
+    if kind == "rt":
+        return " ".join(filter(None, ("rt", body.get("family"), body["key"])))
     if kind == "concat":
         return " . ".join(map(_key, body))
     if kind in ("&", "|", "^", "<<", ">>"):

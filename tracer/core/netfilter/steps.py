@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from operator import attrgetter
 
@@ -34,17 +34,24 @@ def never(_packet: Packet) -> bool:
 
 def checked(read: Reader, test: Callable[[Value], bool], *, negated: bool = False) -> Step:
     """A test of something that is read from the packet."""
+    return partial(_checked, read, test, negated)
 
-    def step(packet: Packet) -> bool | None:
-        value = read(packet)
-        return None if value is None else test(value) is not negated
 
-    return step
+def _checked(
+    read: Reader, test: Callable[[Value], bool], negated: bool, packet: Packet
+) -> bool | None:
+    value = read(packet)
+    return None if value is None else test(value) is not negated
 
 
 def is_value(field: str, value: Value, *, negated: bool = False) -> Step:
     """A field has a value."""
-    return checked(attrgetter(field), value.__eq__, negated=negated)
+    return partial(_is_value, field, value, negated)
+
+
+def _is_value(field: str, value: Value, negated: bool, packet: Packet) -> bool | None:
+    seen = getattr(packet, field)
+    return None if seen is None else (seen == value) is not negated
 
 
 def within(field: str, spans: Sequence[Span], *, negated: bool = False) -> Step:
@@ -55,8 +62,7 @@ def within(field: str, spans: Sequence[Span], *, negated: bool = False) -> Step:
 def in_spans(spans: Sequence[Span]) -> Callable[[Value], bool]:
     """The test of `within`, for few spans or for thousands."""
     if len(spans) == 1:
-        low, high = spans[0]
-        return lambda value: isinstance(value, int) and low <= value <= high
+        return partial(_in_span, *spans[0])
     merged = merge(spans)
     lows = [low for low, _ in merged]
 
@@ -67,6 +73,10 @@ def in_spans(spans: Sequence[Span]) -> Callable[[Value], bool]:
         return at >= 0 and value <= merged[at][1]
 
     return test
+
+
+def _in_span(low: int, high: int, value: Value) -> bool:
+    return isinstance(value, int) and low <= value <= high
 
 
 def merge(spans: Sequence[Span]) -> list[Span]:
@@ -82,11 +92,12 @@ def merge(spans: Sequence[Span]) -> list[Span]:
 
 def masked(field: str, value: int, mask: int, *, negated: bool = False) -> Step:
     """Some bits of a field have a value."""
-    return checked(
-        attrgetter(field),
-        lambda seen: isinstance(seen, int) and seen & mask == value,
-        negated=negated,
-    )
+    return partial(_masked, field, value, mask, negated)
+
+
+def _masked(field: str, value: int, mask: int, negated: bool, packet: Packet) -> bool | None:
+    seen = getattr(packet, field)
+    return None if seen is None else (seen & mask == value) is not negated
 
 
 def named(field: str, pattern: str, wildcard: str, *, negated: bool = False) -> Step:
