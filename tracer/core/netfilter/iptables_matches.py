@@ -218,7 +218,7 @@ def _is_bridged(option: Option, _setting: Setting) -> Step:
     return lambda packet: None if packet.bridged is None else packet.bridged is not option.negated
 
 
-_FREE = frozenset({"comment", "nfacct", ""})
+_FREE = frozenset({"comment", "nfacct"})
 """They hold for every packet."""
 _PORTS: dict[str, Builder] = {
     "--sport": _port("sport"), "--dport": _port("dport"), "--source-port": _port("sport"),

@@ -246,14 +246,15 @@ def address_type(
 
 
 def _operation(sign: str, operands: Sequence[Any], addresses: Addresses) -> Key:
-    keys = [key_of(each, addresses) for each in operands if isinstance(each, dict)]
+    asked = [each for each in operands if not _is_literal(each)]
+    keys = [key_of(each, addresses) for each in asked]
     if not keys:
         return key_of(reduce(_OPERATIONS[sign], map(word, operands)), addresses)
     first = keys[0]
     if _fragment_bits(sign, operands):
         # A probe is a whole packet; whether it may be fragmented (0x4000) is not known.
         return Key(lambda _packet: 0, word, first.needs)
-    literals = [first.parse(each) for each in operands if not isinstance(each, dict)]
+    literals = [first.parse(each) for each in operands if _is_literal(each)]
     if not all(isinstance(each, int) for each in literals):
         return _unknown()
     apply = _OPERATIONS[sign]
@@ -264,9 +265,16 @@ def _operation(sign: str, operands: Sequence[Any], addresses: Addresses) -> Key:
         return reduce(apply, numbers) if len(numbers) == len(values) else None
 
     needs = tuple(need for key in keys for need in key.needs)
-    if sign in ("<<", ">>") and (len(keys) > 1 or not isinstance(operands[0], dict)):
+    if sign in ("<<", ">>") and asked != operands[:1]:
         return _unknown(*needs)
     return Key(read, first.parse, needs, first.bits)
+
+
+def _is_literal(operand: Any) -> bool:
+    """A word, a number, or several words for bits."""
+    if isinstance(operand, dict) and isinstance(operand.get("|"), list):
+        return not any(isinstance(each, dict) for each in operand["|"])
+    return not isinstance(operand, dict)
 
 
 def _fragment_bits(sign: str, operands: Sequence[Any]) -> bool:

@@ -65,7 +65,7 @@ class Ruleset:
         for chains in self._chains(hook, layer, packet.family):
             run = Run(hook)
             results.append(Result(run, run.through(chains, Packet.of(packet, hook))))
-        return decide(hook, packet, results, self._missing_for(packet.family))
+        return decide(hook, packet, results, self.missing_for(packet.family))
 
     def course(self, hooks: Iterable[str], packet: Probe) -> Iterator[Decision]:
         """Hook after hook, each asked about the packet as the one before let it go; to the end."""
@@ -80,7 +80,8 @@ class Ruleset:
         """Those that a packet meets at a hook, in order."""
         return tuple(self._chains(hook, layer, family)[0])
 
-    def _missing_for(self, family: int) -> list[NotRead]:
+    def missing_for(self, family: int) -> list[NotRead]:
+        """Dumps that may hold chains which packets of this family meet, and were not read."""
         other = LEGACY[10 - family]
         return [each for each in self.missing if each.what != other]
 

@@ -38,12 +38,16 @@ class End(NamedTuple):
 
 
 class Run:
-    """One packet at one hook. `ends`: where it may end, and the first rule that leaves it open."""
+    """One packet at one hook.
+
+    `ends`: where it may end, and the first rule that leaves that open. `accepted`: the packet as
+    rules of the last base chain, or of the chain that was walked, let it pass.
+    """
 
     def __init__(self, hook: str) -> None:
         self._hook = hook
         self.ends: dict[End, Place | None] = {}
-        self._accepted: Packet | None = None
+        self.accepted: Packet | None = None
         self._asked = 0
 
     def through(self, chains: Sequence[Chain], packet: Packet) -> Packet | None:
@@ -66,14 +70,14 @@ class Run:
     def _base(self, chain: Chain, packet: Packet, doubt: Place | None) -> Packet | None:
         before, ended = packet.copy(), len(self.ends)
         packet.at(self._hook, chain.priority)
-        self._accepted = None
+        self.accepted = None
         left = self.walk(chain, packet)
         if left is not None and chain.drops:
             self._end(Outcome.DROP, Place(chain, None), left)
             left = None
         elif left is not None:
             left.accepted = left.accepted or Place(chain, None)
-        passed = join(self._accepted, left)
+        passed = join(self.accepted, left)
         if passed is not None:
             passed.state = before.state
             if len(self.ends) == ended and same(passed, before):
@@ -121,7 +125,7 @@ class Run:
                 _doubting(hitting, Place(chain, rule, len(rule.steps)))
         elif rule.verdict is not None:
             verdicts = (rule.verdict,)
-        ended, accepted = len(self.ends), self._accepted
+        ended, accepted = len(self.ends), self.accepted
         after: Packet | None = None
         returned: Packet | None = None
         for verdict in verdicts:
@@ -130,7 +134,7 @@ class Run:
             after, returned = join(after, on), join(returned, back)
         if other is None:
             return after, returned
-        idle = len(self.ends) == ended and self._accepted is accepted and returned is None
+        idle = len(self.ends) == ended and self.accepted is accepted and returned is None
         if idle and same(after, other):
             return other, None
         return join(after, _doubting(other.copy(), hitting.doubt)), returned
@@ -155,7 +159,7 @@ class Run:
                 packet = _rewritten(verdict, packet, place)
             if packet.accepted is None or packet.accepted.rule is None:
                 packet.accepted = place
-            self._accepted = join(self._accepted, packet)
+            self.accepted = join(self.accepted, packet)
         elif kind is Kind.REJECT:
             self._end(Outcome.REJECT, place, packet, verdict.target)
         else:
