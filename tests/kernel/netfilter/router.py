@@ -95,7 +95,7 @@ class Router:
             run("ip", "-n", host, "-batch", "-", text="link set lo up\nlink set eth0 up\n")
         self._settings(r)
         self._open_sockets()
-        self.nft(KEEP)
+        self.nft("")
         self._base = inside(self._fd["r"], lambda: snapshot("r", pods=(), firewall=False))
 
     def down(self) -> None:
@@ -140,9 +140,8 @@ class Router:
         """A command inside of the router."""
         run("ip", "netns", "exec", self._names["r"], *words, text=text)
 
-    def nft(self, text: str) -> None:
+    def nft(self, text: str, kept: str = KEEP) -> None:
         """A ruleset in nft's language, in place of what nft had."""
-        kept = "" if text == KEEP else KEEP
         self.run("nft", "-f", "-", text=f"flush ruleset\n{kept}{text}")
 
     def nft_as_far_as_taken(self, text: str) -> str:

@@ -16,6 +16,7 @@ from tests.kernel.netfilter.router import (
     B4,
     B6,
     C4,
+    KEEP,
     OUTSIDE,
     R4,
     S4,
@@ -44,11 +45,12 @@ def router() -> Iterator[Router]:
         made.down()
 
 
-def install(router: Router, name: str, backend: str = "nft") -> None:
+def install(router: Router, name: str, backend: str = "nft", kept: str = KEEP) -> None:
     text = (FOLDER / "programs" / name).read_text()
     router.clear()
+    router.nft("", kept)
     if name.endswith(".nft"):
-        router.nft(text)
+        router.nft(text, kept)
     else:
         router.restore(((f"iptables-{backend}-restore", text),))
 
@@ -129,7 +131,7 @@ def test_the_recorded_dumps_are_of_these_rules(
     router: Router, name: str, request: pytest.FixtureRequest
 ) -> None:
     """Handles, counters and times differ from run to run; how much there is does not."""
-    install(router, name)
+    install(router, name, kept="")
     state = router.state()
     path = FOLDER / "recorded" / f"{Path(name).stem}.json"
     if request.config.getoption("--update-golden"):
