@@ -196,6 +196,11 @@ def state(node: str, **overrides: Any) -> NodeState:
             PodLink(
                 ip=POD[node], netns=4026532100 + own, found_in=f"/run/netns/cni-{own}",
                 host_ifindex=VETH, ifname="eth0", mac=mac(node, "pod"), mtu=1450, up=True,
+                routes=(
+                    Route(destination="0.0.0.0/0", gateway=f"10.244.{own}.1", ifindex=2),
+                    Route(destination="10.244.0.0/16", gateway=f"10.244.{own}.1", ifindex=2),
+                    Route(destination=pod_cidr(node), ifindex=2, scope="link", source=POD[node]),
+                ),
             ),
         ),
         sysctls=SYSCTLS,

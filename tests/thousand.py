@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from msgspec.structs import replace
 
 from tests.builders import FLANNEL, PREFIX, bundle, state
+from tests.changes import with_link, with_vxlan
 from tracer.model.bundle import Bundle
 from tracer.model.cluster import Node
 from tracer.model.state import FdbEntry, Neighbour, NodeState, Route
@@ -36,14 +37,41 @@ def large(count: int) -> Bundle:
         for name, (subnet, underlay, mac) in zip(names, peers, strict=True)
     )
     states = {
-        name: _state(name, [peer for peer in peers if peer is not own])
+        name: _state(name, own, [peer for peer in peers if peer is not own])
         for name, own in zip(names, peers, strict=True)
     }
     return replace(made, nodes=states, cluster=replace(made.cluster, nodes=nodes))
 
 
-def _state(name: str, peers: list[tuple[str, str, str]]) -> NodeState:
-    like = state("node-a")
+Peer = tuple[str, str, str]
+"""First three bytes of the pod CIDR, underlay address, VTEP's MAC."""
+
+
+def _own(like: NodeState, own: Peer) -> NodeState:
+    """A node's own devices, addresses and routes: those of node-a under other numbers."""
+    subnet, underlay, mac = own
+    like = with_vxlan(with_link(like, "flannel.1", mac=mac), local=underlay)
+    ours = {"192.0.2.11": underlay, "10.244.1.0": f"{subnet}.0", "10.244.1.1": f"{subnet}.1"}
+    nets = {f"{old}/32": f"{new}/32" for old, new in ours.items()}
+    nets |= {"10.244.1.0/24": f"{subnet}.0/24", "192.0.2.0/24": "172.16.0.0/16"}
+    return replace(
+        like,
+        addresses=tuple(replace(one, ip=ours[one.ip]) for one in like.addresses),
+        routes=tuple(
+            replace(
+                one,
+                destination=nets[one.destination],
+                source=ours[one.source] if one.source is not None else None,
+            )
+            for one in like.routes
+            if one.destination in nets
+        ),
+        pods=(),
+    )
+
+
+def _state(name: str, own: Peer, peers: list[Peer]) -> NodeState:
+    like = _own(state("node-a"), own)
     return replace(
         like,
         node=name,

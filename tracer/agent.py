@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from tracer import __version__
 from tracer.bundle import codec
 from tracer.errors import FlantraceError
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from tracer.collect.bpf import Watch
     from tracer.collect.probe import Prober
     from tracer.model.observation import AttachedPoint
+    from tracer.model.packet import Ip
 
 SKEW = "install the same version of flantrace on both sides, or pass --agent"
 
@@ -103,31 +106,52 @@ class Agent:
 
     def _prepare(self, start: Start) -> None:
         """Snapshot, attach, ready. What fails is a Problem; the rest goes on."""
-        from tracer.collect.points import points
         from tracer.collect.snapshot import snapshot
 
         state = snapshot(start.node, pods=start.pods, firewall=start.firewall)
         self._state = state
-        self._say(state)
-        found, problems = points(state, peers=start.peers, pods=start.pods, pair=start.pair or ())
-        for problem in problems:
-            self._say(Problem(what=problem, hint="is the pod running on this node?"))
-        if start.pair is not None:
-            try:
-                self._attach(start, state, found)
-                return
-            except FlantraceError as error:
-                self._say(Problem(what=error.what, hint=error.hint))
+        if start.pair is None:
+            from tracer.core.promised import without_promised
+
+            self._say(without_promised(state, start.leases) if start.leases else state)
+        elif self._watched(start, start.pair, state):
+            return
         self._say(Ready(points=(), attach="none", drops=False, reasons=False))
 
-    def _attach(self, start: Start, state: NodeState, points: tuple[AttachedPoint, ...]) -> None:
+    def _watched(self, start: Start, pair: tuple[Ip, Ip], state: NodeState) -> bool:
+        """Say the state, with the kernel's answers for the pair, and attach if that is wanted.
+
+        False: nothing is attached.
+        """
+        from tracer.collect.lookups import lookups
+        from tracer.collect.points import points
+
+        found, problems = points(state, peers=start.peers, pods=start.pods, pair=pair)
+        answers = lookups(state, found, pair=pair, peers=start.peers)
+        self._say(structs.replace(state, lookups=answers))
+        if not start.watch:
+            return False
+        for problem in problems:
+            self._say(Problem(what=problem, hint="is the pod running on this node?"))
+        try:
+            self._attach(start, pair, state, found)
+        except FlantraceError as error:
+            self._say(Problem(what=error.what, hint=error.hint))
+            return False
+        return True
+
+    def _attach(
+        self,
+        start: Start,
+        pair: tuple[Ip, Ip],
+        state: NodeState,
+        points: tuple[AttachedPoint, ...],
+    ) -> None:
         from tracer.collect.bpf import Filter, Watch
 
-        if start.pair is None:
-            return
         own = {link.vxlan.port for link in state.links if link.vxlan is not None}
         watched = Filter(
-            pair=start.pair,
+            pair=pair,
             vxlan_ports=tuple(sorted(own | set(start.vxlan_ports))),
             neighbours=start.neighbours,
             datagram_port=start.datagram_port,

@@ -22,18 +22,23 @@ from tracer.bundle import archive
 from tracer.bundle.redact import redacted
 from tracer.bundle.unpack import DEFAULT_LIMIT
 from tracer.core import diagnose as core
+from tracer.core.conclude import conclude
+from tracer.core.examine import examine as core_examine
 from tracer.errors import FlantraceError, UsageError
 from tracer.formats import BINARY, Format, Look, rendered
 from tracer.model.bundle import Bundle
 from tracer.model.diagnosis import Diagnosis
+from tracer.model.examination import Examination
 from tracer.plan import probe_plan
 
 __all__ = [
     "Bundle",
     "Diagnosis",
+    "Examination",
     "FlantraceError",
     "collect",
     "diagnose",
+    "examine",
     "load",
     "redact",
     "render",
@@ -90,7 +95,19 @@ def diagnose(bundle: Bundle) -> Diagnosis:
 
     `verdict.exit_code` is that of the command: 0 delivered, 1 a fault, 3 not known.
     """
+    if bundle.request is None:
+        raise UsageError(
+            "this is the recording of a check", where="diagnose", hint="use examine(bundle)"
+        )
     return core.diagnose(bundle)
+
+
+def examine(bundle: Bundle) -> Examination:
+    """What follows from the recording of a check, or from the state that a trace recorded.
+
+    No packet is looked at. `exit_code` is that of the command: 0 no fault, 1 a fault, 3 not known.
+    """
+    return core_examine(bundle)
 
 
 def render(
@@ -106,7 +123,7 @@ def render(
             f"{form} is no text", where="render", hint=f"use tracer.api.{form}(bundle)"
         )
     look = _member(diagram, Look, "diagram")
-    content = rendered(bundle, diagnose(bundle), wanted, depth=depth, diagram=look)
+    content = rendered(bundle, conclude(bundle), wanted, depth=depth, diagram=look)
     return content.decode()
 
 

@@ -17,11 +17,12 @@ import msgspec
 
 from tracer import __version__
 from tracer.collect.kube import Api
+from tracer.collect.kube_questions import traced
 from tracer.core.leases import leases, net_conf
 from tracer.core.settle import NEIGHBOUR_S, UNDERLAY_S, Waiting, lost_on_underlay, waiting
 from tracer.core.sightings import USUAL_PORTS
 from tracer.core.tables import Tables
-from tracer.ends import pods_wanted, resolve
+from tracer.ends import of_ends, resolve, wanted
 from tracer.errors import CollectFailed
 from tracer.model.bundle import FORMAT, Bundle
 from tracer.model.cluster import ClusterState
@@ -51,6 +52,8 @@ class Order(Record, frozen=True, kw_only=True):
     namespace: str
     plan: ProbePlan | None
     passive_s: float | None
+    predict: bool = False
+    """Read the nodes' tables, and send nothing."""
     active: bool
     kubeconfig: str | None
     context: str | None
@@ -64,12 +67,13 @@ class Recorder:
 
     def __init__(self, order: Order, progress: Callable[[str], None]) -> None:
         words = (order.source, order.destination)
-        wanted = pods_wanted(words, order.namespace)
+        asked = wanted(words, order.namespace)
         progress("reading pods and leases")
         api = Api(order.kubeconfig, order.context, order.timeout_s)
-        self._cluster = api.cluster(tuple(dict.fromkeys(wanted)))
+        cluster, self._not_permitted = traced(api, asked)
         self._probe_id = os.getpid() & 0xFFFF
-        source, destination = resolve(words, order.namespace, self._cluster)
+        source, destination = resolve(words, order.namespace, cluster)
+        self._cluster = of_ends(cluster, (source, destination))
         self._order = order
         self._request = Request(
             source=source,
@@ -78,6 +82,7 @@ class Recorder:
             passive_s=order.passive_s,
             probe_id=self._probe_id,
             active=order.active,
+            predict=order.predict,
         )
         self._progress = progress
         self._session = Session(order.node_exec, order.agent)
@@ -92,7 +97,7 @@ class Recorder:
         try:
             session.start({node: self._start(node) for node in nodes})
             self._await_ready(nodes)
-            if request.source.node in session.ready:
+            if request.source.node in session.ready and not request.predict:
                 self._send_or_watch()
             if request.active and set(nodes) <= set(session.ready):
                 self._test_underlay()
@@ -116,7 +121,7 @@ class Recorder:
             observations=tuple(session.observations),
             sent=tuple(session.sent),
             datagrams=tuple(self._datagrams),
-            troubles=tuple(session.troubles),
+            troubles=(*session.troubles, *self._not_permitted),
         )
 
     def _await_ready(self, nodes: list[str]) -> None:
@@ -214,6 +219,7 @@ class Recorder:
             version=__version__,
             node=node,
             pair=(request.source.ip, request.destination.ip),
+            watch=not request.predict,
             pods=tuple(
                 end.ip
                 for end in ends
@@ -232,7 +238,7 @@ class Recorder:
         return [lease for lease in leases(self._cluster) if lease.family == family]
 
     def _vxlan_port(self) -> int:
-        read = net_conf(self._cluster)
+        read = net_conf(self._cluster, self._session.nodes.values())
         return (read.port if read is not None else None) or VXLAN_PORT
 
     def _port_of(self, node: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -120,6 +121,12 @@ class Session:
         for channel in self._channels.values():
             channel.close(0.5)
 
+    def release(self, node: str) -> None:
+        """Let go of an agent that is gone, in the background: one that hangs holds up nobody."""
+        channel = self._channels.get(node)
+        if channel is not None:
+            threading.Thread(target=channel.close, args=(0.5,), daemon=True).start()
+
     def reports(self) -> dict[str, AgentReport]:
         """What is known of every agent that was to run."""
         return {node: self._report(node) for node in sorted({*self._channels, *self.gone})}
@@ -172,6 +179,8 @@ class Session:
             )
 
     def _end(self, node: str, end: StreamEnd) -> None:
+        if node in self.gone:
+            return  # given up before, for a reason that was said
         self.gone.add(node)
         if node in self.byes:
             return

@@ -1,6 +1,6 @@
 """`make bench`: every figure as a ratio measured in one run."""
 
-from tests.bench import bundles, hooks, start
+from tests.bench import bundles, checks, hooks, start
 
 
 def main() -> None:
@@ -11,6 +11,8 @@ def main() -> None:
     start.main()
     print("\n# A recording of 1,000 nodes")
     bundles.main()
+    print("\n# A check")
+    checks.main()
 
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ with tarfile.open(sys.argv[1], "r|gz") as archive:
 """
 
 
-def spent(script: str, path: Path) -> tuple[float, int]:
+def spent(script: str, path: Path, count: int = NODES) -> tuple[float, int]:
     """(CPU seconds, peak megabytes) of one process on one processor."""
-    words = [sys.executable, "-c", script, str(path), str(NODES)]
+    words = [sys.executable, "-c", script, str(path), str(count)]
     child = subprocess.Popen(words, preexec_fn=lambda: os.sched_setaffinity(0, {0}))
     _, status, used = os.wait4(child.pid, 0)
     assert status == 0

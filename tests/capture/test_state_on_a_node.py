@@ -1,7 +1,7 @@
 """The state that the how-to's script saves is the one that the agent's snapshot reads.
 
 Held against each other on a node with all kinds of entries, field by field. What iproute2 does not
-print: a device's driver, the carrier of a device that is down, `otherhost` while it is 0.
+print: a device's driver and offload, the carrier of one that is down, `otherhost` while it is 0.
 """
 
 from collections.abc import Iterator
@@ -54,8 +54,13 @@ def both(net: Overlay, tmp_path_factory: pytest.TempPathFactory) -> tuple[NodeSt
 
 
 def without_what_is_not_printed(link: Link) -> Link:
-    counters = Counters()
-    return replace(link, driver=None, carrier=link.carrier and link.up, counters=counters)
+    return replace(
+        link,
+        driver=None,
+        tx_checksum=None,
+        carrier=link.carrier and link.up,
+        counters=Counters(),
+    )
 
 
 def test_links_are_those_of_the_snapshot(both: tuple[NodeState, NodeState]) -> None:

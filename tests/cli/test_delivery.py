@@ -112,7 +112,7 @@ def test_a_bug_in_the_diagnosis_loses_nothing(
     def broken(_: Bundle) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tracer.core.diagnose.diagnose", broken)
+    monkeypatch.setattr("tracer.core.conclude.conclude", broken)
     with pytest.raises(ZeroDivisionError):
         deliver(read(HEALTHY), Delivery(answer=Answer()))
     (kept,) = files(folder)

@@ -44,11 +44,26 @@ def test_what_flannel_and_the_cni_wrote_is_there_as_it_was_written(root: Path) -
     assert SUBNET_ENV not in notes(root)
 
 
+MANIFEST = "/etc/kubernetes/manifests/kube-controller-manager.yaml"
+
+
+def test_of_the_controller_managers_manifest_two_flags_are_kept(root: Path) -> None:
+    (root / "etc/kubernetes/manifests").mkdir(parents=True)
+    text = b"""spec: {containers: [{command: [kube-controller-manager,
+    "--cluster-cidr=10.244.0.0/16", "--root-ca-file=/etc/kubernetes/pki/ca.crt"],
+    env: [{name: TOKEN, value: s3cr3t}]}]}
+    """
+    put(root, MANIFEST, text)
+    assert files(str(root))[0] == {MANIFEST: "--cluster-cidr=10.244.0.0/16\n"}
+    put(root, MANIFEST, b"- --v=2\n")
+    assert files(str(root))[0] == {MANIFEST: ""}
+
+
 def test_a_node_without_any_of_them_has_only_notes(tmp_path: Path) -> None:
     found, missing = files(str(tmp_path))
     assert found == {}
     why = {one.what: one.why for one in missing}
-    assert why[SUBNET_ENV] == why[CNI] == "No such file or directory"
+    assert why[SUBNET_ENV] == why[CNI] == why[MANIFEST] == "No such file or directory"
 
 
 def test_kubeconfigs_beside_the_cni_configuration_are_not_read(root: Path) -> None:

@@ -98,6 +98,10 @@ def test_vxlan_attributes_are_those_of_ip(net: Overlay, state: NodeState) -> Non
     assert seen == {"flannel.1", "cx", "gb"}
 
 
+def test_where_a_vxlan_device_exists_the_kernel_has_vxlan(state: NodeState) -> None:
+    assert state.vxlan_support in ("builtin", "loaded")
+
+
 def test_addresses_are_those_of_ip(net: Overlay, state: NodeState) -> None:
     theirs = {
         (one["ifname"], address["local"], address["prefixlen"], address["scope"])

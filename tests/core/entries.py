@@ -9,7 +9,7 @@ from tests.packets import (
 )
 from tracer.core.annotate import annotated
 from tracer.core.correlate import correlate
-from tracer.core.tables import Tables
+from tracer.core.facts import Facts
 from tracer.model.bundle import Bundle
 from tracer.model.observation import Observation
 from tracer.model.path import Entry, Mark
@@ -20,8 +20,7 @@ Shown = dict[str, Entry]
 
 def shown(recording: Bundle) -> Shown:
     """Entries of the only request by node, device, direction and table."""
-    tables = {name: Tables(node) for name, node in recording.nodes.items()}
-    path = next(p for p in annotated(correlate(recording), recording, tables))
+    path = next(iter(annotated(correlate(recording), Facts(recording))))
     return {
         f"{hop.node[-1]} {hop.device.value} {hop.direction.value} {entry.table}": entry
         for hop in path.hops

@@ -42,7 +42,7 @@ from tests.packets import (
 )
 from tracer.core.annotate import annotate, annotated
 from tracer.core.correlate import correlate
-from tracer.core.tables import Tables
+from tracer.core.facts import Facts
 from tracer.model.bundle import Bundle
 from tracer.model.cluster import NetConf
 from tracer.model.observation import Device, Direction, Observation
@@ -59,8 +59,7 @@ def told(*states: NodeState, seen: tuple[Observation, ...] = journey(ping()), **
 
 
 def the_path(record: Bundle) -> Path:
-    tables = {name: Tables(one) for name, one in record.nodes.items()}
-    (path,) = (annotate(path, record, tables) for path in correlate(record))
+    (path,) = (annotate(path, Facts(record)) for path in correlate(record))
     return path
 
 
@@ -408,13 +407,11 @@ def test_replies_are_held_against_the_other_lease() -> None:
 
 def test_all_paths_of_a_recording_are_annotated_at_once() -> None:
     record = bundle(observations=(*journey(ping(1)), *journey(ping(2), skb=0x99)))
-    tables = {name: Tables(one) for name, one in record.nodes.items()}
-    first, second = annotated(correlate(record), record, tables)
+    first, second = annotated(correlate(record), Facts(record))
     assert entries(first) == entries(second)
 
 
 def test_hops_without_a_readable_packet_are_left_alone() -> None:
     path = told(seen=journey(ping(), last=UPLINK_OUT))
     blind = replace(path, hops=tuple(replace(hop, packet=None, entries=()) for hop in path.hops))
-    record = bundle()
-    assert annotate(blind, record, {}) == blind
+    assert annotate(blind, Facts(bundle())) == blind

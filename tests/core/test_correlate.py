@@ -30,8 +30,8 @@ from tests.packets import (
 )
 from tracer.core.annotate import annotated
 from tracer.core.correlate import correlate
+from tracer.core.facts import Facts
 from tracer.core.sightings import icmp_errors
-from tracer.core.tables import Tables
 from tracer.model.bundle import AgentEnd, Bundle
 from tracer.model.cluster import NetConf
 from tracer.model.message import Sent
@@ -768,8 +768,7 @@ def test_whatever_was_recorded_gives_honest_paths(
         agents={"node-a": agent("node-a"), "node-b": agent("node-b")} if whole else {},
         sent=(sent(1, "echo reply" if answered else None, src_port=40001),),
     )
-    tables = {name: Tables(one) for name, one in record.nodes.items()}
-    for path in annotated(correlate(record), record, tables):
+    for path in annotated(correlate(record), Facts(record)):
         assert (path.outcome is Outcome.DROPPED) == (path.drop is not None)
         assert (path.outcome is Outcome.UNKNOWN) <= (path.doubt is not None)
         assert whole or not path.not_reached

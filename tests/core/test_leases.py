@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.builders import PREFIX, api_node, cluster
-from tracer.core.leases import NetConfRead, leases, net_conf
+from tests.builders import PREFIX, api_node, cluster, state
+from tracer.core.leases import NET_CONF_FILES, NetConfRead, leases, net_conf, node_net_confs
 from tracer.model.cluster import ClusterState, NetConf, Node
 from tracer.model.lease import Lease
 
@@ -167,6 +167,52 @@ def test_a_net_conf_that_flannel_could_not_read_has_a_defect(text: str) -> None:
 
 def test_a_cluster_may_have_no_net_conf() -> None:
     assert net_conf(cluster(net_conf=None)) is None
+
+
+K3S, OWN = NET_CONF_FILES
+VXLAN = '{"Network":"10.42.0.0/16","Backend":{"Type":"vxlan"}}'
+SPACED = '{ "Network": "10.42.0.0/16",\n "Backend": { "Type": "vxlan" } }'
+OTHER = '{"Network":"10.42.0.0/16","Backend":{"Type":"vxlan","Port":4789}}'
+
+
+def on_nodes(**texts: str) -> NetConfRead | None:
+    """What the files of node-a, node-b, node-c mean together, where the API has none."""
+    nodes = [replace(state(f"node-{one}"), files={K3S: text}) for one, text in texts.items()]
+    return net_conf(cluster(net_conf=None), nodes)
+
+
+def test_without_a_config_map_the_nodes_own_file_counts() -> None:
+    conf = on_nodes(b=VXLAN, a=SPACED)
+    assert conf is not None
+    assert (conf.network, conf.source) == ("10.42.0.0/16", f"node-a {K3S}")
+    assert conf.differs_on == (), "the same, written in another way"
+    assert on_nodes() is None
+    with_map = net_conf(cluster(), [replace(state("node-a"), files={K3S: VXLAN})])
+    assert with_map is not None
+    assert with_map.source == "ConfigMap kube-flannel/kube-flannel-cfg"
+
+
+def test_what_most_nodes_say_counts_and_the_others_are_named() -> None:
+    conf = on_nodes(a=OTHER, b=VXLAN, c=SPACED)
+    assert conf is not None
+    assert (conf.port, conf.source, conf.differs_on) == (8472, f"node-b {K3S}", ("node-a",))
+    even = on_nodes(b=VXLAN, a=OTHER)
+    assert even is not None
+    assert (even.port, even.differs_on) == (4789, ("node-b",)), "of two, the first by name"
+
+
+def test_each_node_s_own_reading_can_be_had() -> None:
+    nodes = [
+        replace(state("node-a"), files={OWN: OTHER, K3S: VXLAN}),
+        replace(state("node-b"), files={OWN: "{"}),
+        state("node-c"),
+    ]
+    found = node_net_confs(nodes)
+    assert {node: conf.source for node, conf in found.items()} == {
+        "node-a": f"node-a {K3S}",
+        "node-b": f"node-b {OWN}",
+    }
+    assert found["node-b"].defect is not None
 
 
 @given(st.text(max_size=60), st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))

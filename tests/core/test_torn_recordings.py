@@ -101,5 +101,8 @@ def test_a_torn_recording_is_judged_and_printed(case: Path) -> None:
         assert len(text(diagnosis, "verdict").split()) == 5
         assert text(diagnosis, "full").isascii()
         assert json_document(diagnosis)
+        told = diagnose(replace(torn, request=replace(torn.traced, predict=True)))
+        assert text(told, "full").isascii()
+        assert told.verdict.exit_code in (0, 1, 3)
         delivered = diagnosis.verdict.outcome is Outcome.DELIVERED
         assert diagnosis.verdict.exit_code in ((0, 1) if delivered else (1, 3))

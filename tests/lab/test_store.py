@@ -11,7 +11,7 @@ from tracer.lab.apiserver.patches import PatchRefused, json_patch, merge_patch, 
 from tracer.lab.apiserver.resources import Object, Resource, find
 from tracer.lab.apiserver.selectors import field_test, label_test
 from tracer.lab.apiserver.store import Store
-from tracer.lab.apiserver.tables import human_duration
+from tracer.lab.apiserver.tables import human_duration, table
 from tracer.lab.apiserver.target import target_of
 from tracer.lab.rest import difference
 
@@ -185,3 +185,23 @@ def test_a_path_that_names_nothing_is_404(path: str) -> None:
 )  # fmt: skip
 def test_ages_read_as_kubectls(seconds: int, words: str) -> None:
     assert human_duration(seconds) == words
+
+
+def test_services_and_their_slices_are_shown_as_kubectl_shows_them() -> None:
+    meta = {"name": "db", "namespace": "shop"}
+    spec = {"clusterIP": "10.96.0.10", "ports": [{"port": 80}, {"port": 53, "protocol": "UDP"}]}
+    shown = table(resource("services"), [{"metadata": meta, "spec": spec}], {}, {"version": "v1"})
+    assert shown["rows"][0]["cells"][:5] == [
+        "db", "ClusterIP", "10.96.0.10", "<none>", "80/TCP,53/UDP",
+    ]  # fmt: skip
+    slices = find("discovery.k8s.io", "v1", "endpointslices")
+    assert slices is not None
+    one = {"metadata": meta, "addressType": "IPv4", "endpoints": [{"addresses": ["10.244.1.2"]}]}
+    cells = table(slices, [one], {}, {"version": "v1"})["rows"][0]["cells"]
+    assert cells[:3] == ["db", "IPv4", "10.244.1.2"]
+
+
+def test_pods_are_selected_by_their_address() -> None:
+    held = {**pod("a"), "status": {"podIP": "10.244.1.2"}}
+    assert field_test("status.podIP=10.244.1.2", PODS)(held)
+    assert not field_test("status.podIP=10.244.1.3", PODS)(held)

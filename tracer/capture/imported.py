@@ -83,12 +83,12 @@ def _ports(known: Saved) -> frozenset[int]:
         for link in state.links
         if link.vxlan is not None
     }
-    read = net_conf(known.cluster)
+    read = net_conf(known.cluster, known.states.values())
     return USUAL_PORTS | own | ({read.port} if read is not None else set())
 
 
 def _networks(known: Saved, pair: Sequence[Ip] = ()) -> Networks:
-    read = net_conf(known.cluster)
+    read = net_conf(known.cluster, known.states.values())
     nets = [net for node in known.cluster.nodes for net in node.pod_cidrs]
     nets += [net for net in (read.network, read.network_v6) if net] if read is not None else []
     return Networks(nets, pair)

@@ -36,12 +36,11 @@ def cluster_state(folder: Path) -> tuple[ClusterState, tuple[Trouble, ...]]:
             captured_at="",
             nodes=tuple(node.node() for node in nodes),
             pods=tuple(pod.pod() for pod in pods),
-            flannel_pods=tuple(
-                pod.flannel_pod()
-                for pod in pods
-                if (pod.metadata.labels or {}).get("app") == "flannel"
-            ),
+            flannel_pods=tuple(pod.flannel_pod() for pod in pods if pod.is_flannels),
             net_conf=_net_conf(maps),
+            controller_managers=tuple(
+                pod.controller_manager() for pod in pods if pod.is_controller_manager
+            ),
         ),
         tuple(troubles),
     )

@@ -62,6 +62,7 @@ class _Reading:
         """Part by part, in the order of NodeState."""
         captured_at, hostname, kernel, machine = self._about(node)
         links = self.links("link.json")
+        self._miss("pods", "ip and bridge show no pod's own namespace")
         index = {link.ifname: link.ifindex for link in links}
         routes = self.part("route4.json", "routes", Route, _routes(index, 4))
         rules = self.part("rule4.json", "rules", Rule, _rules(4))

@@ -13,8 +13,8 @@ from tracer.formats import BINARY, Format, Look
 from tracer.model.record import Record
 
 if TYPE_CHECKING:
+    from tracer.core.conclude import Conclusion
     from tracer.model.bundle import Bundle
-    from tracer.model.diagnosis import Diagnosis
 
 
 class Answer(Record, frozen=True, kw_only=True):
@@ -24,6 +24,7 @@ class Answer(Record, frozen=True, kw_only=True):
     depth: str = "path"
     color: str = "auto"
     diagram: Look = Look.MERMAID
+    matrix: bool = False
 
 
 def answer_of(words: dict[str, object]) -> Answer:
@@ -42,19 +43,20 @@ def answer_of(words: dict[str, object]) -> Answer:
         depth=str(words["depth"]),
         color=str(words["color"]),
         diagram=Look(str(words["diagram"])),
+        matrix=bool(words.get("matrix")),
     )
 
 
 def print_answer(bundle: Bundle, answer: Answer) -> int:
     """Diagnose, print, and say the exit code."""
-    from tracer.core.diagnose import diagnose
+    from tracer.core.conclude import conclude, exit_code
 
-    diagnosis = diagnose(bundle)
-    show(bundle, diagnosis, answer)
-    return diagnosis.verdict.exit_code
+    conclusion = conclude(bundle)
+    show(bundle, conclusion, answer)
+    return exit_code(conclusion)
 
 
-def show(bundle: Bundle, diagnosis: Diagnosis, answer: Answer) -> None:
+def show(bundle: Bundle, conclusion: Conclusion, answer: Answer) -> None:
     """The answer on stdout. UsageError for bytes that a terminal cannot show."""
     if answer.form in BINARY and sys.stdout.isatty():
         raise UsageError(
@@ -62,21 +64,22 @@ def show(bundle: Bundle, diagnosis: Diagnosis, answer: Answer) -> None:
             where="stdout",
             hint="flantrace report FILE --format FORMAT -o OUT writes a file",
         )
-    content = as_bytes(bundle, diagnosis, answer)
+    content = as_bytes(bundle, conclusion, answer)
     click.echo(content if answer.form in BINARY else content.decode(), nl=False, color=True)
 
 
-def as_bytes(bundle: Bundle, diagnosis: Diagnosis, answer: Answer) -> bytes:
+def as_bytes(bundle: Bundle, conclusion: Conclusion, answer: Answer) -> bytes:
     """The answer in the form that was asked for."""
     from tracer.formats import rendered
 
     return rendered(
         bundle,
-        diagnosis,
+        conclusion,
         answer.form,
         depth=answer.depth,
         color=colored(answer.color),
         diagram=answer.diagram,
+        matrix=answer.matrix,
     )
 
 

@@ -18,8 +18,8 @@ from tracer.formats import Format
 from tracer.model.record import Record
 
 if TYPE_CHECKING:
+    from tracer.core.conclude import Conclusion
     from tracer.model.bundle import Bundle
-    from tracer.model.diagnosis import Diagnosis
 
 INTERRUPTED = 130
 
@@ -70,19 +70,19 @@ def _report(word: object) -> tuple[Format, Path]:
 
 def deliver(bundle: Bundle, delivery: Delivery, *, interrupted: bool = False) -> int:
     """Diagnose, keep, report, print; the exit code. Whatever fails, the recording is kept."""
-    from tracer.core.diagnose import diagnose
+    from tracer.core.conclude import conclude, exit_code
 
     kept = False
     try:
-        diagnosis = diagnose(bundle)
-        kept = _keep(bundle, delivery, fault=diagnosis.verdict.exit_code != 0 or interrupted)
-        _write_reports(bundle, diagnosis, delivery)
-        show(bundle, diagnosis, delivery.answer)
+        conclusion = conclude(bundle)
+        kept = _keep(bundle, delivery, fault=exit_code(conclusion) != 0 or interrupted)
+        _write_reports(bundle, conclusion, delivery)
+        show(bundle, conclusion, delivery.answer)
     except BaseException:
         if not kept:
             _keep(bundle, delivery, fault=True)
         raise
-    return INTERRUPTED if interrupted else diagnosis.verdict.exit_code
+    return INTERRUPTED if interrupted else exit_code(conclusion)
 
 
 def _keep(bundle: Bundle, delivery: Delivery, *, fault: bool) -> bool:
@@ -117,7 +117,9 @@ def _unasked(bundle: Bundle) -> Path:
     return path
 
 
-def _write_reports(bundle: Bundle, diagnosis: Diagnosis, delivery: Delivery) -> None:
+def _write_reports(bundle: Bundle, conclusion: Conclusion, delivery: Delivery) -> None:
     for form, path in delivery.reports:
         answer = Answer(form=form, color="never", diagram=delivery.answer.diagram)
-        write_whole(path, as_bytes(bundle, diagnosis, answer), what="the report", option="--report")
+        write_whole(
+            path, as_bytes(bundle, conclusion, answer), what="the report", option="--report"
+        )

@@ -22,9 +22,18 @@ def diff(first: Path, second: Path, as_json: bool, color: str, max_unpacked: int
     """
     from tracer.bundle.archive import read
     from tracer.core.difference import difference
+    from tracer.errors import UsageError
     from tracer.render.difference import difference_document, difference_text
 
-    found = difference(read(first, max_unpacked), read(second, max_unpacked))
+    bundles = read(first, max_unpacked), read(second, max_unpacked)
+    for path, bundle in zip((first, second), bundles, strict=True):
+        if bundle.request is None:
+            raise UsageError(
+                "the recording of a check has no path to compare",
+                where=str(path),
+                hint="flantrace replay FILE prints what it found; diff compares traces",
+            )
+    found = difference(*bundles)
     text = difference_document(found) if as_json else difference_text(found, color=colored(color))
     click.echo(text, nl=False, color=True)
     return found.after.verdict.exit_code

@@ -10,10 +10,13 @@ import click
 
 from tracer import __version__
 from tracer.cli.agent import agent
+from tracer.cli.check import check
 from tracer.cli.cleanup import cleanup
 from tracer.cli.diff import diff
+from tracer.cli.explain import explain
 from tracer.cli.importing import import_
 from tracer.cli.lab import lab
+from tracer.cli.predict import predict
 from tracer.cli.redact import redact
 from tracer.cli.replay import replay
 from tracer.cli.report import report
@@ -36,7 +39,10 @@ def flantrace() -> None:
     """Follow a packet from pod to pod over flannel's VXLAN, and name what stops it."""
 
 
-for command in (trace, replay, report, diff, redact, import_, lab, cleanup, agent):
+COMMANDS = (trace, check, predict, replay, report, diff, explain, redact, import_)
+"""In the order in which people meet them."""
+
+for command in (*COMMANDS, lab, cleanup, agent):
     flantrace.add_command(command)
 
 

@@ -64,13 +64,10 @@ output = _stacked(
     ),
 )
 
-reach = _stacked(
+cluster = _stacked(
     click.option("--lab", "use_lab", is_flag=True, help="Use the lab's cluster and nodes."),
     click.option("--kubeconfig", type=click.Path(), help="As kubectl's."),
     click.option("--context", help="A context of the kubeconfig."),
-    click.option(
-        "-n", "--namespace", default="default", show_default=True, help="Namespace of the pods."
-    ),
     click.option(
         "--node-exec",
         metavar="TEMPLATE",
@@ -90,6 +87,17 @@ reach = _stacked(
         show_default=True,
         help="How long to wait for the API server, and for an agent to be ready.",
     ),
+)
+
+reach = _stacked(
+    cluster,
+    click.option(
+        "-n", "--namespace", default="default", show_default=True, help="Namespace of the pods."
+    ),
+)
+
+matrix = click.option(
+    "--matrix", is_flag=True, help="Of a check: show who can reach whom by the tables."
 )
 
 redaction = _stacked(
@@ -149,10 +157,23 @@ def as_asked(bundle: Bundle, words: dict[str, object]) -> Bundle:
     return redacted(bundle, key.read_bytes() if isinstance(key, Path) else None)
 
 
+def text_of(value: object) -> str | None:
+    """An option's text; None: it was not given."""
+    return value if isinstance(value, str) else None
+
+
+def seconds_of(value: object) -> float:
+    """--timeout."""
+    return value if isinstance(value, float) else 15.0
+
+
 def way_to_nodes(
-    use_lab: bool, kubeconfig: str | None, node_exec: str | None
+    use_lab: bool, kubeconfig: str | None, node_exec: str | None, *, needed: bool = True
 ) -> tuple[str | None, str]:
-    """The kubeconfig and the template that the options mean. UsageError says what to pass."""
+    """The kubeconfig and the template that the options mean. UsageError says what to pass.
+
+    `needed` False: nothing is to run on nodes.
+    """
     if use_lab:
         from tracer.lab.paths import KUBECONFIG
 
@@ -162,6 +183,8 @@ def way_to_nodes(
                 "the lab is not up", where=KUBECONFIG, hint="start it: flantrace lab up"
             )
         return config, node_exec or f"{own_command()} lab exec {{node}} --"
+    if not needed:
+        return kubeconfig, node_exec or ""
     if node_exec is None:
         raise UsageError(
             "no way to reach the nodes",

@@ -11,6 +11,7 @@ from tracer.cli.answer import answer_of, print_answer
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.output
+@options.matrix
 @options.redaction
 @options.unpacked
 def replay(file: Path, max_unpacked: int, **words: object) -> int:

@@ -13,6 +13,7 @@ from tracer.formats import Format
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.output
+@options.matrix
 @options.redaction
 @click.option(
     "-o",
@@ -29,7 +30,7 @@ def report(file: Path, output: Path | None, max_unpacked: int, **words: object) 
     """
     from tracer.bundle.archive import read
     from tracer.bundle.whole import check_target, write_whole
-    from tracer.core.diagnose import diagnose
+    from tracer.core.conclude import conclude, exit_code
 
     answer = answer_of(words)
     if words["form"] is None and not words["as_json"]:
@@ -37,10 +38,10 @@ def report(file: Path, output: Path | None, max_unpacked: int, **words: object) 
     if output is not None:
         check_target(output, what="the report", option="-o")
     bundle = options.as_asked(read(file, max_unpacked), words)
-    diagnosis = diagnose(bundle)
+    conclusion = conclude(bundle)
     if output is None:
-        show(bundle, diagnosis, answer)
+        show(bundle, conclusion, answer)
     else:
-        content = as_bytes(bundle, diagnosis, answer)
+        content = as_bytes(bundle, conclusion, answer)
         write_whole(output, content, what="the report", option="-o")
-    return diagnosis.verdict.exit_code
+    return exit_code(conclusion)

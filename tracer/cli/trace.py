@@ -57,13 +57,23 @@ def trace(source: str, destination: str, **words: object) -> int:
 
     A pod is [NAMESPACE/]NAME; node/NAME stands for a node's own flannel address.
     """
-    return _trace(source, destination, words)
+    plan, passive_s = _plan(words)
+    order = trace_order(
+        source,
+        destination,
+        words,
+        plan,
+        passive_s=passive_s,
+        predict=False,
+        active=not words["no_active"] and plan is not None,
+    )
+    return recorded(order, words)
 
 
-def _trace(source: str, destination: str, words: dict[str, object]) -> int:
+def recorded(order: Order, words: dict[str, object]) -> int:
+    """Record what the order says, and give the answer."""
     from tracer.record import Recorder
 
-    order = _order(source, destination, words)
     delivery = delivery_of(answer_of(words), words)
     progress = Progress()
     interrupted = False
@@ -80,26 +90,37 @@ def _trace(source: str, destination: str, words: dict[str, object]) -> int:
         return deliver(bundle, delivery, interrupted=interrupted)
 
 
-def _order(source: str, destination: str, words: dict[str, object]) -> Order:
+def trace_order(
+    source: str,
+    destination: str,
+    words: dict[str, object],
+    plan: ProbePlan | None,
+    *,
+    passive_s: float | None = None,
+    predict: bool = True,
+    active: bool = False,
+) -> Order:
+    """What the words on how to reach the cluster mean. UsageError."""
     from tracer.record import Order
 
     kubeconfig, template = options.way_to_nodes(
-        bool(words["use_lab"]), _text(words["kubeconfig"]), _text(words["node_exec"])
+        bool(words["use_lab"]),
+        options.text_of(words["kubeconfig"]),
+        options.text_of(words["node_exec"]),
     )
-    plan, passive_s = _plan(words)
-    timeout = words["timeout_s"]
     return Order(
         source=source,
         destination=destination,
         namespace=str(words["namespace"]),
         plan=plan,
         passive_s=passive_s,
-        active=not words["no_active"] and plan is not None,
+        predict=predict,
+        active=active,
         kubeconfig=kubeconfig,
-        context=_text(words["context"]),
+        context=options.text_of(words["context"]),
         node_exec=template,
-        agent=_text(words["agent"]),
-        timeout_s=timeout if isinstance(timeout, float) else 15.0,
+        agent=options.text_of(words["agent"]),
+        timeout_s=options.seconds_of(words["timeout_s"]),
     )
 
 
@@ -136,7 +157,3 @@ def _seconds(text: str) -> float:
         where="--for",
         hint="for instance --for 10s, at most 24h",
     )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

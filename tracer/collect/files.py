@@ -8,17 +8,15 @@ import os
 import stat
 from collections.abc import Iterator
 
+from tracer.core.controller import MANIFEST, reduced
+from tracer.core.leases import NET_CONF_FILES
 from tracer.model.state import NotRead
 
 BYTES_PER_FILE = 64 * 1024
 FILES_PER_FOLDER = 512
 RESERVATIONS = 4096
 
-SINGLE = (
-    "/run/flannel/subnet.env",
-    "/etc/kube-flannel/net-conf.json",
-    "/var/lib/rancher/k3s/agent/etc/flannel/net-conf.json",
-)
+SINGLE = ("/run/flannel/subnet.env", *NET_CONF_FILES)
 CNI_FOLDERS = ("/etc/cni/net.d", "/var/lib/rancher/k3s/agent/etc/cni/net.d")
 CNI_SUFFIXES = (".conf", ".conflist", ".json")
 """What libcni loads; beside these, the folder holds other CNIs' kubeconfigs with their tokens."""
@@ -27,7 +25,10 @@ HOST_LOCAL = "/var/lib/cni/networks/cbr0"
 
 
 def files(root: str = "") -> tuple[dict[str, str], list[NotRead]]:
-    """Path -> text of flannel's and the CNI's files under `root`, and what could not be read."""
+    """Path -> text of flannel's and the CNI's files under `root`, and what could not be read.
+
+    Of kube-controller-manager's manifest two flags are kept, and nothing else.
+    """
     found: dict[str, str] = {}
     missing: list[NotRead] = []
     paths = list(SINGLE)
@@ -35,8 +36,10 @@ def files(root: str = "") -> tuple[dict[str, str], list[NotRead]]:
         names = _listing(root, folder, missing)
         paths += [f"{folder}/{name}" for name in names if name.endswith(CNI_SUFFIXES)]
     paths += [f"{DELEGATES}/{name}" for name in _listing(root, DELEGATES, missing)]
-    for path in paths:
+    for path in (*paths, MANIFEST):
         _read(root, path, path, found, missing)
+    if MANIFEST in found:
+        found[MANIFEST] = reduced(found[MANIFEST])
     return found, missing
 
 

@@ -1,4 +1,4 @@
-"""What the firewall tools print, unparsed. No tool is called where it would load a module."""
+"""What the firewall tools print, unjudged. No tool is called where it would load a module."""
 
 import os
 import shutil
@@ -6,12 +6,16 @@ import subprocess
 from concurrent.futures import Executor, Future
 from typing import TypeAlias
 
+from tracer.collect.service_rules import with_few_services
 from tracer.model.state import FirewallDump, NotRead
 
 Result: TypeAlias = FirewallDump | NotRead
 
-TIMEOUT_S = 5.0
-BYTES_PER_DUMP = 8 * 1024 * 1024
+TIMEOUT_S = 10.0
+"""nft takes some 4 s for kube-proxy's 55,000 rules of 5,000 Services."""
+
+PRINTED, BYTES_PER_DUMP = 64 * 1024 * 1024, 8 * 1024 * 1024
+"""Bytes that a tool may print, and those that are kept when most Services are left out."""
 
 _TOOLS = ("nft -j list ruleset", "iptables-nft-save", "ip6tables-nft-save")
 _LEGACY = {
@@ -69,9 +73,11 @@ def _dump(command: str) -> Result:
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         return NotRead(what=command, why=lines[0] if lines else f"exit code {done.returncode}")
-    if len(done.stdout) > BYTES_PER_DUMP:
-        return NotRead(what=command, why=f"{len(done.stdout)} bytes, too many to keep")
-    return FirewallDump(tool=command, text=done.stdout.decode("utf-8", "replace"))
+    printed = len(done.stdout)
+    text = with_few_services(done.stdout.decode("utf-8", "replace")) if printed <= PRINTED else None
+    if text is None or len(text) > BYTES_PER_DUMP:
+        return NotRead(what=command, why=f"{printed} bytes, too many to keep")
+    return FirewallDump(tool=command, text=text)
 
 
 def _find(tool: str) -> str | None:

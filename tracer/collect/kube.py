@@ -1,4 +1,6 @@
-"""The Kubernetes API, read only: nodes, pods, flannel's configuration. Home of `kubernetes`.
+"""The Kubernetes API, read only: nodes, pods, Services, flannel's configuration.
+
+The home of the package `kubernetes`. What is asked together is in kube_questions.py.
 
 Answers are taken as raw JSON and checked against the few fields that we use, so that neither the
 client library's version nor a field that it does not know stands between us and the cluster.
@@ -6,19 +8,22 @@ client library's version nor a field that it does not know stands between us and
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from tracer.collect import kube_objects as objects
+from tracer.collect import kube_services as services
 from tracer.errors import CollectFailed, NotFound, NotPermitted, UsageError
-from tracer.model.cluster import ClusterState, FlannelPod, NetConf, Node, Pod
+from tracer.model.cluster import FlannelPod, NetConf, Node, Pod
+from tracer.model.packet import Ip
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 CONFIG_MAPS = (
     ("kube-flannel", "kube-flannel-cfg"),
@@ -26,6 +31,12 @@ CONFIG_MAPS = (
     ("kube-system", "canal-config"),
 )
 """Where the manifests of flannel, of old kubeadm guides and of canal put net-conf.json."""
+
+PAGE = 500
+"""Objects that are asked for at once, as kubectl does."""
+
+MOST_PAGES = 2000
+"""A million objects: no cluster has so many pods."""
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """An RFC 1123 subdomain: what the API server accepts as a pod's or a node's name."""
@@ -59,16 +70,53 @@ class Api:
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(name)}"
         return self._read(path, objects.PodObject, f"pod {namespace}/{name}").pod()
 
+    def pods(self) -> list[objects.PodObject]:
+        """Every Pod object of the cluster."""
+        return self._all("/api/v1/pods", objects.PodObject, "pods")
+
+    def pods_at(self, ip: Ip) -> tuple[Pod, ...]:
+        """The pods whose first address it is: one, or a node's hostNetwork pods, or ended ones."""
+        path = f"/api/v1/pods?fieldSelector=status.podIP%3D{quote(ip)}"
+        found = self._all(path, objects.PodObject, "pods")
+        return tuple(one.pod() for one in found)
+
     def nodes(self) -> tuple[Node, ...]:
         """All Node objects, with flannel's annotations."""
-        found = self._read("/api/v1/nodes", objects.List[objects.NodeObject], "nodes")
-        return tuple(item.node() for item in found.items)
+        found = self._all("/api/v1/nodes", objects.NodeObject, "nodes")
+        return tuple(one.node() for one in found)
 
     def flannel_pods(self) -> tuple[FlannelPod, ...]:
         """The pods that run flanneld: label app=flannel, in whatever namespace (k3s has none)."""
         path = "/api/v1/pods?labelSelector=app%3Dflannel"
-        found = self._read(path, objects.List[objects.PodObject], "pods of flannel")
-        return tuple(item.flannel_pod() for item in found.items)
+        found = self._all(path, objects.PodObject, "pods of flannel")
+        return tuple(one.flannel_pod() for one in found)
+
+    def service(self, namespace: str, name: str) -> services.ServiceObject:
+        """One Service object. NotFound names it."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/services/{quote(name)}"
+        return self._read(path, services.ServiceObject, f"service {namespace}/{name}")
+
+    def service_at(self, ip: Ip) -> services.ServiceObject | None:
+        """The Service whose cluster address it is; None: no Service's."""
+        found = self._all("/api/v1/services", services.ServiceObject, "services")
+        return next((one for one in found if ip in one.addresses), None)
+
+    def endpoints(self, namespace: str, name: str) -> tuple[services.Endpoint, ...]:
+        """What is ready behind a Service. By its Endpoints where the API has no EndpointSlices."""
+        what, space = f"endpoints of service {namespace}/{name}", quote(namespace)
+        slices = (
+            f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+            f"?labelSelector=kubernetes.io%2Fservice-name%3D{quote(name)}"
+        )
+        path = f"/api/v1/namespaces/{space}/endpoints/{quote(name)}"
+        found: list[services.EndpointSliceObject | services.EndpointsObject] = []
+        try:
+            found += self._all(slices, services.EndpointSliceObject, what)
+        except NotFound:
+            with contextlib.suppress(NotFound):
+                found.append(self._read(path, services.EndpointsObject, what))
+        unique = dict.fromkeys(one for each in found for one in each.ready())
+        return tuple(one for one in unique if _is_ip(one.ip))
 
     def net_conf(self) -> NetConf | None:
         """flannel's net-conf.json out of its ConfigMap; None where there is none (k3s)."""
@@ -83,21 +131,25 @@ class Api:
                 return NetConf(text=found.data["net-conf.json"], source=source)
         return None
 
-    def cluster(self, wanted: tuple[tuple[str, str], ...]) -> ClusterState:
-        """Everything that a trace needs, asked for at once. `wanted`: (namespace, name) of pods."""
-        with ThreadPoolExecutor(4) as pool:
-            pods = [pool.submit(self.pod, namespace, name) for namespace, name in wanted]
-            nodes = pool.submit(self.nodes)
-            flannel = pool.submit(self.flannel_pods)
-            net_conf = pool.submit(self.net_conf)
-            return ClusterState(
-                captured_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251
-                pods=tuple(pod.result() for pod in pods),
-                nodes=nodes.result(),
-                flannel_pods=_allowed(flannel.result, ()),
-                net_conf=_allowed(net_conf.result, None),
-                server=self.server,
-            )
+    def _all(self, path: str, kind: type[Item], what: str) -> list[Item]:
+        """Every object of a list, page by page. An expired list is asked for again, as a whole."""
+        found: list[Item] = []
+        joint, following = "&" if "?" in path else "?", ""
+        for _ in range(MOST_PAGES):
+            page = f"{path}{joint}limit={PAGE}{following}"
+            try:
+                answer = self._read(page, objects.List[kind], what)  # type: ignore[valid-type]
+            except _Expired:
+                return self._read(path, objects.List[kind], what).items  # type: ignore[valid-type]
+            found += answer.items
+            if not answer.metadata.next:
+                return found
+            following = f"&continue={quote(answer.metadata.next, safe='')}"
+        raise CollectFailed(
+            f"the API server's list of {what} has no end",
+            where=f"{self.server}{path}",
+            hint="is this the address of a Kubernetes API server?",
+        )
 
     def _read(self, path: str, kind: type[Answer], what: str) -> Answer:
         """GET one path and check it against the fields that we use."""
@@ -132,6 +184,10 @@ class Api:
         return body
 
 
+class _Expired(CollectFailed):
+    """410: the list that the pages are of has been compacted away."""
+
+
 def _load(config: Any, configuration: Any, kubeconfig: str | None, context: str | None) -> None:
     """As kubectl looks: the option, $KUBECONFIG, ~/.kube/config; in a pod, its service account."""
     try:
@@ -140,14 +196,6 @@ def _load(config: Any, configuration: Any, kubeconfig: str | None, context: str 
         if kubeconfig or context:
             raise
         config.load_incluster_config(configuration)
-
-
-def _allowed(answer: Any, otherwise: Any) -> Any:
-    """What may be read, or the substitute where RBAC forbids it: half a result is a result."""
-    try:
-        return answer()
-    except NotPermitted:
-        return otherwise
 
 
 def _no_config(kubeconfig: str | None, context: str | None, why: str) -> CollectFailed:
@@ -162,19 +210,33 @@ def _no_config(kubeconfig: str | None, context: str | None, why: str) -> Collect
 
 def _refused(status: int, what: str, where: str) -> Exception:
     """The API server's answer in our own family of errors."""
+    behind = what.startswith(("service", "endpoints"))
     if status == 404:
+        kind = "services" if behind else "pods"
         return NotFound(
-            f"{what} does not exist", where=where, hint="kubectl get pods -A shows what does"
+            f"{what} does not exist", where=where, hint=f"kubectl get {kind} -A shows what does"
         )
     if status in (401, 403):
+        needed = "get and list of pods, nodes and flannel's configmap"
+        if behind:
+            needed = "get and list of services and endpointslices for a Service; or name a pod"
         return NotPermitted(
             f"the API server does not let us read {what}",
             where=where,
-            hint="flantrace needs get and list of pods, nodes and flannel's configmap",
+            hint=f"flantrace needs {needed}",
         )
-    return CollectFailed(
+    kind_of_failure = _Expired if status == 410 else CollectFailed
+    return kind_of_failure(
         f"the API server answered {status} on {what}", where=where, hint="try again; see its log"
     )
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def pod_name(text: str, default_namespace: str) -> tuple[str, str]:

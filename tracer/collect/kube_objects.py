@@ -5,7 +5,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from tracer.model.cluster import FlannelPod, Node, Pod
+from tracer.core.controller import controller_manager
+from tracer.model.cluster import ControllerManager, FlannelPod, Node, Pod
 
 Item = TypeVar("Item")
 
@@ -38,6 +39,7 @@ class Meta(_Json):
     annotations: dict[str, str] | None = None
     labels: dict[str, str] | None = None
     creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
     owner_references: list["Owner"] | None = None
 
 
@@ -75,6 +77,7 @@ class NodeSpec(_Json):
 
     pod_cidr: str | None = msgspec.field(name="podCIDR", default=None)
     pod_cidrs: list[str] | None = msgspec.field(name="podCIDRs", default=None)
+    unschedulable: bool | None = None
 
 
 class NodeObject(_Json):
@@ -100,6 +103,8 @@ class NodeObject(_Json):
             ready=ready[0].status == "True" if ready else None,
             created=self.metadata.creation_timestamp,
             kubelet_version=info.kubelet_version if info else None,
+            unschedulable=bool(self.spec.unschedulable),
+            deleting=self.metadata.deletion_timestamp is not None,
         )
 
 
@@ -114,6 +119,8 @@ class Container(_Json):
 
     image: str | None = None
     ready: bool | None = None
+    command: list[str] | None = None
+    args: list[str] | None = None
 
 
 class PodStatus(_Json):
@@ -170,6 +177,26 @@ class PodObject(_Json):
             ready=all(ready) if ready else None,
         )
 
+    @property
+    def is_flannels(self) -> bool:
+        """By the label that flannel's manifests and its chart set."""
+        return (self.metadata.labels or {}).get("app") == "flannel"
+
+    @property
+    def is_controller_manager(self) -> bool:
+        """By the label of kubeadm's static pod."""
+        component = (self.metadata.labels or {}).get("component")
+        return (self.metadata.namespace, component) == ("kube-system", "kube-controller-manager")
+
+    def controller_manager(self) -> ControllerManager:
+        """Two flags of its command line, and nothing else of it."""
+        containers = self.spec.containers or []
+        return controller_manager(
+            f"pod {self.metadata.namespace}/{self.metadata.name}",
+            self.spec.node_name,
+            [word for one in containers for word in (*(one.command or ()), *(one.args or ()))],
+        )
+
 
 class ConfigMapObject(_Json):
     """A ConfigMap."""
@@ -177,10 +204,18 @@ class ConfigMapObject(_Json):
     data: dict[str, str] = {}
 
 
+class ListMeta(_Json):
+    """metadata of a list."""
+
+    next: str | None = msgspec.field(name="continue", default=None)
+    """Where the next page begins; None or empty: this is the last one."""
+
+
 class List(msgspec.Struct, Generic[Item]):
-    """A list answer of the API."""
+    """A list answer of the API, or one page of it."""
 
     items: list[Item]
+    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
 
 
 def _flannel_only(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -1,11 +1,8 @@
 """Network devices out of RTM_GETLINK, with their vxlan attributes and counters."""
 
-import array
-import contextlib
-import fcntl
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tracer.collect import words
 from tracer.collect.netlink import (
@@ -35,13 +32,9 @@ _VXLAN_PORT, _VXLAN_GROUP6, _VXLAN_LOCAL6, _VXLAN_GBP, _VXLAN_METADATA = 15, 16,
 _STATS_OTHERHOST = 24
 """Index of rx_otherhost_dropped in struct rtnl_link_stats64 (Linux 5.19)."""
 
-_SIOCETHTOOL = 0x8946
-_ETHTOOL_GDRVINFO = 0x3
-_DRVINFO_SIZE = 196
-
 
 def links(netlink: Netlink) -> tuple[Link, ...]:
-    """All devices of the namespace of `netlink`; `driver` is left out (see `with_drivers`)."""
+    """All devices of the namespace of `netlink`, without what their drivers say (ethtool.py)."""
     return tuple(_link(*parsed) for parsed in _dump(netlink))
 
 
@@ -54,26 +47,6 @@ def xdp_programs(netlink: Netlink) -> tuple[TcFilter, ...]:
     """The XDP programs of every device; ours are none of them."""
     programs = (_xdp(ifindex, found) for ifindex, _, found in _dump(netlink, _SKIP_STATS))
     return tuple(one for one in programs if one)
-
-
-@contextlib.contextmanager
-def driver_reader() -> Iterator[Callable[[str], str | None]]:
-    """A function ifname -> name of its driver (ETHTOOL_GDRVINFO), None where it says nothing.
-
-    By ioctl and not from /sys, which may belong to another namespace than we are in.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        yield lambda ifname: _driver(sock, ifname)
-
-
-def _driver(sock: socket.socket, ifname: str) -> str | None:
-    info = array.array("B", struct.pack("=I", _ETHTOOL_GDRVINFO) + bytes(_DRVINFO_SIZE - 4))
-    request = struct.pack("16sP16x", ifname.encode()[:15], info.buffer_info()[0])
-    try:
-        fcntl.ioctl(sock, _SIOCETHTOOL, request)
-    except OSError:
-        return None
-    return info.tobytes()[4:36].split(b"\0")[0].decode("ascii", "replace") or None
 
 
 def _dump(netlink: Netlink, mask: int = 0) -> Iterator[tuple[int, int, Attributes]]:

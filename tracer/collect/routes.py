@@ -23,10 +23,12 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 _RULE = struct.Struct("=BBBBBBBBI")
 _NEXTHOP = struct.Struct("=HBBi")
 
-_DST, _SRC, _OIF, _GATEWAY, _PRIORITY, _PREFSRC, _METRICS = 1, 2, 4, 5, 6, 7, 8
-_MULTIPATH, _TABLE, _VIA = 9, 15, 18
+_DST, _SRC, _IIF, _OIF, _GATEWAY, _PRIORITY, _PREFSRC, _METRICS = 1, 2, 3, 4, 5, 6, 7, 8
+_MULTIPATH, _TABLE, _VIA, _IP_PROTO, _DPORT = 9, 15, 18, 27, 29
 _RTAX_MTU = 2
 _RTM_F_CLONED = 0x200
+_RTM_F_LOOKUP_TABLE = 0x1000
+"""Without it the answer's table is main, whichever was looked up (net/ipv4/route.c)."""
 _RTM_F_FIB_MATCH = 0x2000
 _RTNH_F_ONLINK = 4
 
@@ -79,14 +81,8 @@ def way_to(netlink: Netlink, dst: Ip, src: Ip | None = None) -> Way | None:
 
     The FIB's entry and not the cached one: a learned path MTU is not the route's.
     """
-    family, packed = words.packed_ip(dst)
-    bits = len(packed) * 8
-    body = attribute(_DST, packed)
-    if src is not None:
-        body += attribute(_SRC, words.packed_ip(src)[1])
-    header = _RTMSG.pack(family, bits, bits if src else 0, 0, 0, 0, 0, 0, _RTM_F_FIB_MATCH)
     try:
-        payload = netlink.request(RTM_GETROUTE, header + body)
+        payload = _asked(netlink, dst, src)
     except OSError:
         return None
     kind = _RTMSG.unpack_from(payload)[7]
@@ -95,6 +91,55 @@ def way_to(netlink: Netlink, dst: Ip, src: Ip | None = None) -> Way | None:
     oif = u32(found[_OIF]) if _OIF in found else (hops[0][0] if hops else None)
     mtu = attributes(found.get(_METRICS, b"")).get(_RTAX_MTU)
     return Way(ifindex=oif, kind=_KINDS.get(kind, str(kind)), mtu=u32(mtu) if mtu else None)
+
+
+def route_to(
+    netlink: Netlink,
+    dst: Ip,
+    src: Ip | None = None,
+    *,
+    iif: int | None = None,
+    udp_port: int | None = None,
+) -> Route:
+    """The entry of the FIB that the kernel chooses for a packet: policy rules, then prefixes.
+
+    `iif`: the device by which the packet comes in, which is then checked as a packet's would be:
+    forwarding, rp_filter. None: the node sends it. Of a multipath route, the hop that the addresses
+    hash to. OSError: the kernel's refusal, such as ENETUNREACH; EINVAL may be a blackhole, and
+    rp_filter, too (EXDEV on older kernels).
+    """
+    hops = tuple(_routes(_asked(netlink, dst, src, iif=iif, udp_port=udp_port)))
+    if len(hops) > 1:
+        answer = _asked(netlink, dst, src, iif=iif, udp_port=udp_port, flags=0)
+        found = attributes(answer, _RTMSG.size)
+        chosen = (u32(found[_OIF]) if _OIF in found else None, _gateway(found))
+        return next((hop for hop in hops if (hop.ifindex, hop.gateway) == chosen), hops[0])
+    return hops[0]
+
+
+def _asked(
+    netlink: Netlink,
+    dst: Ip,
+    src: Ip | None,
+    *,
+    iif: int | None = None,
+    udp_port: int | None = None,
+    flags: int = _RTM_F_FIB_MATCH,
+) -> bytes:
+    """RTM_GETROUTE for one packet."""
+    family, packed = words.packed_ip(dst)
+    bits = len(packed) * 8
+    body = attribute(_DST, packed)
+    if src is not None:
+        body += attribute(_SRC, words.packed_ip(src)[1])
+    if iif is not None:
+        body += attribute(_IIF, struct.pack("=I", iif))
+    if udp_port is not None:
+        body += attribute(_IP_PROTO, struct.pack("=B", socket.IPPROTO_UDP))
+        body += attribute(_DPORT, struct.pack("!H", udp_port))
+    flags |= _RTM_F_LOOKUP_TABLE
+    header = _RTMSG.pack(family, bits, bits if src else 0, 0, 0, 0, 0, 0, flags)
+    return netlink.request(RTM_GETROUTE, header + body)
 
 
 def _routes(payload: bytes) -> Iterator[Route]:

@@ -11,8 +11,10 @@ from msgspec import structs
 
 from tracer.collect import firewall as firewall_tools
 from tracer.collect import links as device_links
+from tracer.collect.ethtool import ethtool
 from tracer.collect.files import files, host_local
-from tracer.collect.links import driver_reader, xdp_programs
+from tracer.collect.links import xdp_programs
+from tracer.collect.modules import vxlan_support
 from tracer.collect.neighbours import addresses, fdb, neighbours
 from tracer.collect.netlink import Netlink
 from tracer.collect.netns import own_inode
@@ -72,7 +74,7 @@ class _Reading:
             addresses=part("addresses", lambda: addresses(netlink)),
             routes=part("routes", lambda: routes(netlink)),
             rules=part("rules", lambda: rules(netlink)),
-            links=_with_drivers(links),
+            links=_as_drivers_say(links),
             pods=self._pods(pods, links),
             sysctls=self._noted(sysctls(netlink, {link.ifindex: link.ifname for link in links})),
             files=self._noted(files()),
@@ -81,6 +83,7 @@ class _Reading:
             + part("tc filters", lambda: filters(netlink))
             + part("tcx programs", lambda: tcx_programs([link.ifindex for link in links])),
             firewall=self._firewall(dumps),
+            vxlan_support=vxlan_support(kernel.release, links),
             not_read=tuple(self._not_read),
         )
 
@@ -127,10 +130,16 @@ def _netlink() -> Netlink:
         ) from error
 
 
-def _with_drivers(links: Sequence[Link]) -> tuple[Link, ...]:
-    """Hardware's links with their driver: a virtual kind is its own driver."""
-    with driver_reader() as driver:
+def _as_drivers_say(links: Sequence[Link]) -> tuple[Link, ...]:
+    """The links with their checksum offload, and hardware's with its driver's name: a virtual kind
+    is its own driver.
+    """
+    with ethtool() as ask:
         return tuple(
-            link if link.kind else structs.replace(link, driver=driver(link.ifname))
+            structs.replace(
+                link,
+                driver=None if link.kind else ask.driver(link.ifname),
+                tx_checksum=ask.tx_checksum(link.ifname),
+            )
             for link in links
         )

@@ -11,9 +11,12 @@ _ROOT = "/proc/sys/"
 _GLOBAL = (
     "net.ipv4.ip_forward",
     "net.ipv4.icmp_echo_ignore_all",
+    "net.ipv4.conf.all.accept_local",
+    "net.ipv4.conf.all.src_valid_mark",
     "net.ipv6.conf.all.disable_ipv6",
     "net.bridge.bridge-nf-call-iptables",
     "net.bridge.bridge-nf-call-ip6tables",
+    "net.bridge.bridge-nf-call-arptables",
     "net.ipv4.neigh.default.gc_thresh1",
     "net.ipv4.neigh.default.gc_thresh2",
     "net.ipv4.neigh.default.gc_thresh3",

@@ -132,12 +132,15 @@ class Channel:
     def _listen(self) -> None:
         stream = self._process.stderr
         if stream is not None:
-            for line in stream:
-                self._said.append(line.decode(errors="replace").rstrip()[:500])
+            with stream:
+                for line in stream:
+                    self._said.append(line.decode(errors="replace").rstrip()[:500])
 
     def _read(self) -> None:
         """Decode lines until the stream ends; the sink's blocking is the stream's back-pressure."""
         garbage = self._lines()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         code: int | None = None
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(0.5 if garbage is None else 0)

@@ -1,6 +1,6 @@
 """A path with, at each hop, the table entries that decided it, and what the leases say of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from ipaddress import ip_address
 
@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from tracer.core import compare
 from tracer.core.course import ends, is_pod, veth_of
 from tracer.core.expect import Expectation, covers, expectation
-from tracer.core.leases import NetConfRead, leases, net_conf
+from tracer.core.facts import Facts
+from tracer.core.leases import NetConfRead
 from tracer.core.routes import RouteAnswer
 from tracer.core.tables import Tables
-from tracer.model.bundle import Bundle
 from tracer.model.observation import Device, Direction
 from tracer.model.packet import Inner
 from tracer.model.path import Entry, Hop, Mark, Path, Way
+from tracer.model.request import Request
 from tracer.model.state import Link, PodLink
 
 POD_IN = (Device.POD, Direction.IN)
@@ -27,28 +28,31 @@ VTEP_IN = (Device.VTEP, Direction.IN)
 BRIDGE_OUT = (Device.BRIDGE, Direction.OUT)
 
 
-def annotate(path: Path, bundle: Bundle, tables: Mapping[str, Tables]) -> Path:
-    """The same path, its hops with their entries. `tables`: of the nodes whose state was read."""
-    return annotated((path,), bundle, tables)[0]
+def annotate(path: Path, facts: Facts) -> Path:
+    """The same path, its hops with their entries."""
+    return annotated((path,), facts)[0]
 
 
 def annotated(
-    paths: Iterable[Path], bundle: Bundle, tables: Mapping[str, Tables]
+    paths: Iterable[Path], facts: Facts, request: Request | None = None
 ) -> tuple[Path, ...]:
-    """All paths of one recording, its leases and tables read once for each way."""
-    facts = {way: _Facts(bundle, tables, way) for way in Way}
-    return tuple(_with_entries(path, facts[path.way]) for path in paths)
+    """All paths of one request (None: the recording's), each way's facts looked up once."""
+    asked = request or facts.bundle.traced
+    held = {way: _Held(facts, asked, way) for way in Way}
+    return tuple(_with_entries(path, held[path.way]) for path in paths)
 
 
-class _Facts:
+class _Held:
     """What one way's entries are held against."""
 
-    def __init__(self, bundle: Bundle, tables: Mapping[str, Tables], way: Way) -> None:
-        self.bundle = bundle
-        self.source, self.destination = ends(bundle, way)
+    def __init__(self, facts: Facts, request: Request, way: Way) -> None:
+        self.bundle = facts.bundle
+        self.leases = facts.leases
+        self.conf: NetConfRead | None = facts.net_conf
+        self.source, self.destination = ends(request, way)
         self.sender, self.receiver = self.source.node, self.destination.node
-        self.out = tables.get(self.sender)
-        self.into = tables.get(self.receiver)
+        self.out = facts.tables_if_read(self.sender)
+        self.into = facts.tables_if_read(self.receiver)
         self.family = ip_address(self.destination.ip).version
 
     @cached_property
@@ -56,15 +60,11 @@ class _Facts:
         """What the receiver's lease promises, for a destination inside its pod CIDR."""
         if self.sender == self.receiver:
             return None
-        for lease in leases(self.bundle.cluster):
+        for lease in self.leases:
             if (lease.node, lease.family) == (self.receiver, self.family):
                 expected = expectation(lease)
                 return expected if expected and covers(expected, self.destination.ip) else None
         return None
-
-    @cached_property
-    def conf(self) -> NetConfRead | None:
-        return net_conf(self.bundle.cluster)
 
     @cached_property
     def vtep(self) -> Link | None:
@@ -93,7 +93,7 @@ class _Facts:
         return next((pod for pod in pods if pod.ip == self.destination.ip), None)
 
 
-def _with_entries(path: Path, facts: _Facts) -> Path:
+def _with_entries(path: Path, facts: _Held) -> Path:
     passed = [hop for hop in path.hops if hop.drop is None and _inner(hop) is not None]
     at = {(hop.node, hop.device, hop.direction) for hop in passed}
     entries: dict[int, tuple[Entry, ...]] = {}
@@ -125,7 +125,7 @@ def _inner(hop: Hop) -> Inner | None:
     return hop.packet.inner if hop.packet is not None else None
 
 
-def _where_routed(passed: Sequence[Hop], facts: _Facts) -> Hop | None:
+def _where_routed(passed: Sequence[Hop], facts: _Held) -> Hop | None:
     """The hop after which the sender routes: a pod's packets come in by the bridge.
 
     A frame between pods of one node is bridged: nothing is routed.
@@ -140,7 +140,7 @@ def _where_routed(passed: Sequence[Hop], facts: _Facts) -> Hop | None:
     return None
 
 
-def _route(hop: Hop, inner: Inner, facts: _Facts) -> list[Entry]:
+def _route(hop: Hop, inner: Inner, facts: _Held) -> list[Entry]:
     skip = compare.skipped("route", facts.out)
     if skip is not None or facts.out is None:
         return [skip] if skip is not None else []
@@ -150,7 +150,7 @@ def _route(hop: Hop, inner: Inner, facts: _Facts) -> list[Entry]:
     return [compare.route_entry(answer, facts.out, facts.vtep, facts.promised, facts.conf)]
 
 
-def _unsent(path: Path, inner: Inner, route: Sequence[Entry], facts: _Facts) -> Iterator[Entry]:
+def _unsent(path: Path, inner: Inner, route: Sequence[Entry], facts: _Held) -> Iterator[Entry]:
     """A packet that was routed to the VTEP and never got there: it waits for the neighbour."""
     if facts.promised is None or facts.vtep is None or facts.out is None:
         return
@@ -166,7 +166,7 @@ def _unsent(path: Path, inner: Inner, route: Sequence[Entry], facts: _Facts) -> 
 
 
 def _leaving(
-    hop: Hop, inner: Inner, point: tuple[Device, Direction], facts: _Facts
+    hop: Hop, inner: Inner, point: tuple[Device, Direction], facts: _Held
 ) -> Iterator[Entry]:
     """The sender's other entries, each at the hop that shows what came of it."""
     if point == POD_IN and facts.out is not None and is_pod(facts.source):
@@ -181,7 +181,7 @@ def _leaving(
         yield from (entry,) if entry is not None else ()
 
 
-def _neighbour_and_fdb(hop: Hop, inner: Inner, facts: _Facts) -> Iterator[Entry]:
+def _neighbour_and_fdb(hop: Hop, inner: Inner, facts: _Held) -> Iterator[Entry]:
     skip = compare.skipped("neighbour", facts.out)
     vtep = facts.out.link_named(hop.ifname) if facts.out is not None else None
     if skip is not None:
@@ -204,7 +204,7 @@ def _arriving(
     inner: Inner,
     point: tuple[Device, Direction],
     at: set[tuple[str, Device, Direction]],
-    facts: _Facts,
+    facts: _Held,
 ) -> Iterator[Entry]:
     """The receiver's entries; where the packet went no further, also the next one's."""
     node = facts.receiver
@@ -242,7 +242,7 @@ def _unread(tables: Tables, table: str) -> bool:
     return compare.skipped(table, tables) is not None
 
 
-def _to_pod(path: Path, hop: Hop, inner: Inner, facts: _Facts) -> Iterator[Entry]:
+def _to_pod(path: Path, hop: Hop, inner: Inner, facts: _Held) -> Iterator[Entry]:
     """How the receiver forwards to the pod: by its bridge, whose port the pod's veth is."""
     if not is_pod(facts.destination):
         return

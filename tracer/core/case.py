@@ -1,34 +1,23 @@
 """One case: everything recorded, with what was read out of it, as the rules see it.
 
-A rule looks at one way (request or reply) through a `WayView`. A fact that was not recorded raises
-MissingFact, which the rule engine turns into "not checked": never guess, never crash.
+A rule looks at one way (request or reply) through a `WayView`.
 """
 
-from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 
 from tracer.core.end import WayEnd, where_most_ended
-from tracer.core.leases import NetConfRead, leases, net_conf
+from tracer.core.facts import Facts, MissingFact
 from tracer.core.tables import RouteAnswer, Tables
-from tracer.model.bundle import AgentEnd, Bundle
-from tracer.model.cluster import FlannelPod, Node
+from tracer.model.bundle import Bundle
 from tracer.model.lease import Lease
 from tracer.model.observation import Device, Direction
 from tracer.model.packet import Ip, Mac
 from tracer.model.path import Path, Way
-from tracer.model.request import End, EndKind, ProbeKind
-from tracer.model.state import FdbEntry, Link, Neighbour, NodeState
+from tracer.model.request import End, EndKind, ProbeKind, Request
+from tracer.model.state import FdbEntry, Link, Neighbour
 
-DEFAULT_VNI = 1
-
-
-class MissingFact(Exception):
-    """A fact that was not recorded, in words."""
-
-    def __init__(self, missing: str) -> None:
-        super().__init__(missing)
-        self.missing = missing
+__all__ = ["Case", "Crossing", "MissingFact", "WayView"]
 
 
 class Crossing:
@@ -45,18 +34,25 @@ class Crossing:
 
 
 class Case:
-    """Facts of one bundle, read once. Built by `diagnose`; tests build it with their own paths."""
+    """The facts of one recording as one pair of ends meets them, with the pair's packets."""
 
-    def __init__(
-        self, bundle: Bundle, paths: tuple[Path, ...], tables: Mapping[str, Tables]
-    ) -> None:
-        self.bundle = bundle
-        self._tables = tables
-        self.request = bundle.traced
+    def __init__(self, facts: Facts, request: Request, paths: tuple[Path, ...]) -> None:
+        self.facts = facts
+        self.bundle: Bundle = facts.bundle
+        self.request = request
+        self.predicted = request.predict
+        """The paths are what the tables would do, and not what packets did."""
         self.paths = paths
-        self.leases: tuple[Lease, ...] = leases(bundle.cluster)
-        self.net_conf: NetConfRead | None = net_conf(bundle.cluster)
-        self.family: int = ip_address(bundle.traced.destination.ip).version
+        self.leases = facts.leases
+        self.net_conf = facts.net_conf
+        self.family: int = ip_address(request.destination.ip).version
+        # The facts of one node, whatever the pair.
+        self.state = facts.state
+        self.tables = facts.tables
+        self.why_silent = facts.why_silent
+        self.flannel_pod = facts.flannel_pod
+        self.api_node = facts.api_node
+        self.owner_of = facts.owner_of
 
     @cached_property
     def ways(self) -> tuple["WayView", "WayView"]:
@@ -67,70 +63,18 @@ class Case:
             WayView(self, Way.REPLY, destination, source),
         )
 
-    @cached_property
+    @property
     def vni(self) -> int:
-        """The overlay's VNI: what flannel is told, else what most leases say, else 1."""
-        if self.net_conf is not None and self.net_conf.vni is not None:
-            return self.net_conf.vni
-        said = [lease.vni for lease in self.leases if lease.vni is not None]
-        return max(set(said), key=lambda vni: (said.count(vni), -vni)) if said else DEFAULT_VNI
-
-    def state(self, node: str) -> NodeState:
-        """MissingFact: nothing was read on that node."""
-        state = self.bundle.nodes.get(node)
-        if state is None:
-            raise MissingFact(f"state of {node}: {self.why_silent(node)}")
-        return state
-
-    def tables(self, node: str, *needed: str) -> Tables:
-        """A node's tables. MissingFact: not recorded, or one of `needed` could not be read."""
-        for gap in self.state(node).not_read:
-            if gap.what in needed:
-                raise MissingFact(f"{gap.what} of {node}: {gap.why}")
-        return self._tables[node]
-
-    def why_silent(self, node: str) -> str:
-        """Why a node said nothing, in the words of the trouble that was recorded."""
-        for trouble in self.bundle.troubles:
-            if trouble.node == node:
-                return trouble.what
-        agent = self.bundle.agents.get(node)
-        if agent is not None and agent.end is AgentEnd.SILENT:
-            return "the agent stopped answering"
-        return "not recorded"
+        """The overlay's VNI."""
+        return self.facts.vni
 
     def lease(self, node: str) -> Lease:
         """A node's lease in the traced family. MissingFact: it published none."""
-        for lease in self.leases:
-            if lease.node == node and lease.family == self.family:
-                return lease
-        raise MissingFact(f"lease of {node}: its Node object carries none")
+        return self.facts.lease(node, self.family)
 
     def vtep(self, node: str) -> Link | None:
-        """The node's VTEP: that of the overlay's VNI, else whichever flannel made."""
-        tables = self.tables(node, "links")
-        return tables.vtep(self.vni, self.family) or tables.vtep(None, self.family)
-
-    def flannel_pod(self, node: str) -> FlannelPod | None:
-        """The pod that runs flanneld on a node."""
-        for pod in self.bundle.cluster.flannel_pods:
-            if pod.node == node:
-                return pod
-        return None
-
-    def api_node(self, name: str) -> Node | None:
-        """A Node object."""
-        return next((node for node in self.bundle.cluster.nodes if node.name == name), None)
-
-    def owner_of(self, ip: Ip) -> str | None:
-        """The node that has an underlay address, as far as anything recorded says."""
-        for name, tables in self._tables.items():
-            if tables.has_address(ip):
-                return name
-        for node in self.bundle.cluster.nodes:
-            if ip in node.internal_ips or ip in node.external_ips:
-                return node.name
-        return None
+        """The node's VTEP of the traced family."""
+        return self.facts.vtep(node, self.family)
 
 
 class WayView:
@@ -213,8 +157,8 @@ class WayView:
 
     @cached_property
     def small(self) -> tuple[Path, ...]:
-        """All packets but the one of full MTU."""
-        return tuple(path for path in self.paths if not self.is_full(path))
+        """The ordinary ones: not that of full MTU, nor those that tried other sizes."""
+        return tuple(path for path in self.paths if not self._of_other_size(path))
 
     @cached_property
     def full(self) -> tuple[Path, ...]:
@@ -223,6 +167,11 @@ class WayView:
 
     def is_full(self, path: Path) -> bool:
         """`record` numbers the full-MTU probe after the `count` ordinary ones."""
+        plan = self.case.request.plan
+        return self._of_other_size(path) and plan is not None and path.seq == plan.count + 1
+
+    def _of_other_size(self, path: Path) -> bool:
+        """That of full MTU, and after it those that look for the size that passes."""
         plan = self.case.request.plan
         return (
             plan is not None

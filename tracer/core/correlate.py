@@ -77,7 +77,7 @@ class _Trip:
 
     def __post_init__(self) -> None:
         self.places = course(self.bundle, self.way)
-        self.ends = ends(self.bundle, self.way)
+        self.ends = ends(self.bundle.traced, self.way)
 
     def paths(self, groups: dict[InnerId, list[Sighting]]) -> list[Path]:
         """One path for each packet; of a probe's several packets the one that opens it."""

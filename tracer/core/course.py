@@ -12,7 +12,7 @@ from tracer.core.words import CAPTURE, watcher
 from tracer.model.bundle import AgentEnd, AgentReport, Bundle
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Place, Way
-from tracer.model.request import End, EndKind
+from tracer.model.request import End, EndKind, Request
 
 IN, OUT = Direction.IN, Direction.OUT
 
@@ -24,9 +24,9 @@ def is_pod(end: End) -> bool:
     return end.kind is EndKind.POD and not end.host_network
 
 
-def ends(bundle: Bundle, way: Way) -> tuple[End, End]:
+def ends(request: Request, way: Way) -> tuple[End, End]:
     """Who sends and who receives this way."""
-    source, destination = bundle.traced.source, bundle.traced.destination
+    source, destination = request.source, request.destination
     return (source, destination) if way is Way.REQUEST else (destination, source)
 
 
@@ -35,7 +35,7 @@ def course(bundle: Bundle, way: Way) -> tuple[Place, ...]:
 
     A device that no agent named stands there by its kind.
     """
-    sender, receiver = ends(bundle, way)
+    sender, receiver = ends(bundle.traced, way)
     if sender.node == receiver.node:
         points = _within(sender, receiver)
     else:

@@ -1,15 +1,21 @@
 """From one recording to one diagnosis: the table of contents of the core."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from tracer.core.annotate import annotated
-from tracer.core.case import Case, MissingFact
+from tracer.core.case import Case, MissingFact, WayView
 from tracer.core.correlate import correlate
+from tracer.core.facts import Facts
+from tracer.core.forecast import forecasts, surprises
 from tracer.core.macs import three_macs
 from tracer.core.notes import notes
-from tracer.core.rules.catalogue import CATALOGUE, LAST, slug
-from tracer.core.tables import Tables
+from tracer.core.predict import predicted
+from tracer.core.rules.catalogue import CATALOGUE, LAST, said, slug, subject
 from tracer.core.tally import tallies
 from tracer.core.timeline import timeline, utc
 from tracer.core.verdict import decide, other_backend
+from tracer.core.views import ClusterView, NodeView
 from tracer.model.bundle import Bundle
 from tracer.model.diagnosis import SCHEMA, Diagnosis, Finding, Overlay, Severity, Skipped
 from tracer.model.path import Way
@@ -17,8 +23,9 @@ from tracer.model.path import Way
 
 def diagnose(bundle: Bundle) -> Diagnosis:
     """Turn everything recorded into one verdict with its evidence: same bundle, same answer."""
-    tables = {node: Tables(state) for node, state in bundle.nodes.items()}
-    return judge(Case(bundle, annotated(correlate(bundle), bundle, tables), tables))
+    facts, request = Facts(bundle), bundle.traced
+    paths = predicted(facts, request) if request.predict else correlate(bundle)
+    return judge(Case(facts, request, annotated(paths, facts)))
 
 
 def judge(case: Case) -> Diagnosis:
@@ -26,6 +33,7 @@ def judge(case: Case) -> Diagnosis:
     findings, skipped = apply_rules(case) if other_backend(case) is None else ((), ())
     counted = tallies(case)
     verdict = decide(case, findings, counted)
+    held = () if case.predicted else forecasts(case.facts, case.request, case)
     return Diagnosis(
         schema=SCHEMA,
         recorded_at=utc(case.bundle.created_at) or case.bundle.created_at,
@@ -38,28 +46,40 @@ def judge(case: Case) -> Diagnosis:
         paths=case.paths,
         macs=three_macs(case),
         skipped=skipped,
-        notes=notes(case),
+        notes=(*notes(case), *surprises(held)),
+        forecasts=held,
         timeline=timeline(case),
     )
 
 
 def apply_rules(case: Case) -> tuple[tuple[Finding, ...], tuple[Skipped, ...]]:
-    """Ask every rule of both ways, in order; those that know nothing only where none explains."""
+    """Ask every rule of what it looks at, in order; the last two only where none explains."""
     findings: list[Finding] = []
     skipped: list[Skipped] = []
+    subjects = subjects_of(case)
     for rule in CATALOGUE:
-        for way in case.ways:
-            explained = any(f.explains and f.way is way.way for f in findings)
-            if rule in LAST and explained:
+        for about in subjects[subject(rule)]:
+            if rule in LAST and _explained(findings, about):
                 continue
             try:
-                finding = rule(way)
+                findings += said(rule, about)
             except MissingFact as fact:
                 skipped.append(Skipped(rule=slug(rule), missing=fact.missing))
-                continue
-            if finding is not None:
-                findings.append(finding)
     return _once(findings), tuple(dict.fromkeys(skipped))
+
+
+def subjects_of(case: Case) -> Mapping[type, Sequence[Any]]:
+    """Both ways, the nodes at their ends, the cluster: each with the ways that concern it."""
+    nodes = dict.fromkeys((case.request.source.node, case.request.destination.node))
+    return {
+        WayView: case.ways,
+        NodeView: [NodeView(case.facts, node, case.ways) for node in nodes],
+        ClusterView: [ClusterView(case.facts, case.ways)],
+    }
+
+
+def _explained(findings: list[Finding], about: Any) -> bool:
+    return isinstance(about, WayView) and any(f.explains and f.way is about.way for f in findings)
 
 
 def _once(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -20,7 +20,7 @@ _WORD = re.compile(r"[0-9A-Za-z:./_-]+")
 
 
 def difference(before: Bundle, after: Bundle) -> Difference:
-    """What changed in state and verdict from one bundle to the other."""
+    """What changed in state and verdict from one bundle to the other. ValueError: no traces."""
     first, second = _side(before), _side(after)
     turn = _turn(first, second)
     by_part = _nodes(before) != _nodes(after)

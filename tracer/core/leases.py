@@ -2,14 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any
+
+from msgspec.structs import replace
 
 from tracer.model.cluster import ClusterState, Node
 from tracer.model.lease import Lease
 from tracer.model.packet import Ip, Mac, Net
 from tracer.model.record import Record
+from tracer.model.state import NodeState
 
 DEFAULT_PREFIX = "flannel.alpha.coreos.com/"
 VXLAN = "vxlan"
@@ -17,6 +20,12 @@ DEFAULT_VNI = 1
 """flannel pkg/backend/vxlan/vxlan.go, defaultVNI."""
 DEFAULT_PORT = 8472
 """The Linux kernel's, when flannel passes 0."""
+
+NET_CONF_FILES = (
+    "/var/lib/rancher/k3s/agent/etc/flannel/net-conf.json",
+    "/etc/kube-flannel/net-conf.json",
+)
+"""Where a node has flannel's configuration, if it is not in the API."""
 
 _DATA = {4: "backend-data", 6: "backend-v6-data"}
 _PUBLIC_IP = {4: "public-ip", 6: "public-ipv6"}
@@ -43,6 +52,8 @@ class NetConfRead(Record, frozen=True, kw_only=True):
     source: str
     defect: str | None = None
     """Why flannel would not start with it, in words."""
+    differs_on: tuple[str, ...] = ()
+    """Where it was read on nodes: those whose own file says otherwise (see `node_net_confs`)."""
 
 
 def leases(cluster: ClusterState) -> tuple[Lease, ...]:
@@ -56,13 +67,42 @@ def leases(cluster: ClusterState) -> tuple[Lease, ...]:
     )
 
 
-def net_conf(cluster: ClusterState) -> NetConfRead | None:
-    """flannel's configuration; None where it was not found (k3s keeps none in the API)."""
-    if cluster.net_conf is None:
+def net_conf(cluster: ClusterState, nodes: Iterable[NodeState] = ()) -> NetConfRead | None:
+    """flannel's configuration: of the ConfigMap, else what most of the nodes' own files say.
+
+    k3s keeps none in the API; `differs_on` then names the nodes whose file says otherwise. None: it
+    was not found.
+    """
+    if cluster.net_conf is not None:
+        return _net_conf(cluster.net_conf.text, cluster.net_conf.source)
+    found = node_net_confs(nodes)
+    alike: dict[NetConfRead, list[str]] = {}
+    for node in sorted(found):
+        alike.setdefault(replace(found[node], source=""), []).append(node)
+    if not alike:
         return None
+    first = max(alike.values(), key=len)[0]
+    others = tuple(node for nodes in alike.values() if nodes[0] != first for node in nodes)
+    return replace(found[first], differs_on=others)
+
+
+def node_net_confs(nodes: Iterable[NodeState]) -> dict[str, NetConfRead]:
+    """Node -> what flannel's configuration in its own files says. `source`: the node and the path.
+
+    k3s writes one for its flannel (/var/lib/rancher/k3s/agent/etc/flannel); the path that flannel
+    itself expects comes after it, for it may be left over from another installation.
+    """
+    return {
+        state.node: _net_conf(state.files[path], f"{state.node} {path}")
+        for state in nodes
+        if (path := next((path for path in NET_CONF_FILES if path in state.files), None))
+    }
+
+
+def _net_conf(text: str, source: str) -> NetConfRead:
     defect = None
     try:
-        raw = json.loads(cluster.net_conf.text)
+        raw = json.loads(text)
     except (ValueError, RecursionError) as error:
         raw, defect = {}, f"net-conf.json is not JSON: {error}"
     if not isinstance(raw, dict):
@@ -84,7 +124,7 @@ def net_conf(cluster: ClusterState) -> NetConfRead | None:
         direct_routing=inside.get("directrouting") is True,
         gbp=inside.get("gbp") is True,
         learning=inside.get("learning") is True,
-        source=cluster.net_conf.source,
+        source=source,
         defect=defect,
     )
 

@@ -61,9 +61,9 @@ def _leases(bundle: Bundle) -> Lines:
 
 
 def _net_conf(bundle: Bundle) -> Lines:
-    conf = net_conf(bundle.cluster)
+    conf = net_conf(bundle.cluster, bundle.nodes.values())
     for name in conf.__struct_fields__ if conf is not None else ():
-        if name not in ("source", "defect"):
+        if name not in ("source", "defect", "differs_on"):
             yield name, f"{name} {getattr(conf, name)}"
 
 

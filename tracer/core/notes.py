@@ -16,10 +16,12 @@ def notes(case: Case) -> tuple[str, ...]:
         dict.fromkeys(
             (
                 *_redacted(case),
+                *_predicted(case),
+                *_services(case),
                 *_shape(case),
                 *_answers(case),
                 *_troubles(case),
-                *_agents(case),
+                *(() if case.predicted else _agents(case)),
                 *_datagrams(case),
                 *_defects(case),
             )
@@ -33,6 +35,29 @@ def _redacted(case: Case) -> Iterator[str]:
             "Names, addresses and MACs in this recording were replaced: commands need the real"
             " ones."
         )
+
+
+def _predicted(case: Case) -> Iterator[str]:
+    if case.predicted:
+        yield (
+            "Nothing was sent: the nodes' tables alone were asked. What lies between the nodes is"
+            " in none of them."
+        )
+
+
+def _services(case: Case) -> Iterator[str]:
+    """Which endpoint of a Service was traced: the Service's own address is nobody's."""
+    for service in case.bundle.cluster.services:
+        for end in (case.request.source, case.request.destination):
+            alike = [ip for ip in service.endpoints if (":" in ip) == (":" in end.ip)]
+            if end.ip in alike:
+                count = (
+                    f"one of {len(alike)} that are" if len(alike) > 1 else "the only one that is"
+                )
+                yield (
+                    f"Service {service.namespace}/{service.name} stands for {end_word(end)} at"
+                    f" {end.ip} here, {count} ready."
+                )
 
 
 def _shape(case: Case) -> Iterator[str]:

@@ -46,12 +46,14 @@ class Table:
             nets.setdefault(int(net.network_address), []).append(route)
         self._lengths = sorted(self._by_length, reverse=True)
 
-    def longest(self, address: Address) -> Route | None:
-        """The most specific route; of several the lowest metric."""
+    def longest(self, address: Address, oif: int | None = None) -> Route | None:
+        """The most specific route; of several the lowest metric. `oif`: only by that device."""
         bits = address.max_prefixlen
         for length in self._lengths:
             network = int(address) >> (bits - length) << (bits - length)
-            found = self._by_length[length].get(network)
+            found = self._by_length[length].get(network, ())
+            if oif is not None:
+                found = [route for route in found if route.ifindex in (oif, None)]
             if found:
                 return min(found, key=lambda route: route.metric)
         return None
@@ -74,8 +76,13 @@ class Routes:
             for family in (4, 6)
         }
 
-    def lookup(self, dst: Ip, src: Ip | None, iif: str | None, mark: int) -> RouteAnswer:
-        """Walk the rules as fib_rules_lookup does (net/core/fib_rules.c)."""
+    def lookup(
+        self, dst: Ip, src: Ip | None, iif: str | None, mark: int, oif: int | None = None
+    ) -> RouteAnswer:
+        """Walk the rules as fib_rules_lookup does (net/core/fib_rules.c).
+
+        `oif`: the device that the asking socket is bound to; routes by others do not count.
+        """
         address = ip_address(dst)
         source = ip_address(src) if src is not None else None
         unknown: list[str] = []
@@ -85,7 +92,7 @@ class Routes:
             if rule.other or rule.action == "goto":
                 unknown.extend(rule.other or ("goto",))
                 continue
-            answer = self._apply(rule, address)
+            answer = self._apply(rule, address, oif)
             if answer is not None:
                 return RouteAnswer(
                     kind=answer.kind,
@@ -95,14 +102,14 @@ class Routes:
                 )
         return RouteAnswer(kind="none", not_evaluated=tuple(unknown))
 
-    def _apply(self, rule: Rule, address: Address) -> RouteAnswer | None:
+    def _apply(self, rule: Rule, address: Address, oif: int | None) -> RouteAnswer | None:
         """None: the rule leaves the decision to the next one."""
         if rule.action in UNROUTABLE:
             return RouteAnswer(kind=rule.action)
         if rule.action != "table":
             return None
         table = self._tables.get((address.version, rule.table))
-        route = table.longest(address) if table is not None else None
+        route = table.longest(address, oif) if table is not None else None
         if route is None or route.kind == "throw":
             return None
         # A route that ends in an error is one, whatever is suppressed (fib_rules_lookup).

@@ -56,7 +56,7 @@ def vxlan_ports(bundle: Bundle) -> frozenset[int]:
         for link in state.links
         if link.vxlan is not None
     }
-    read = net_conf(bundle.cluster)
+    read = net_conf(bundle.cluster, bundle.nodes.values())
     return USUAL_PORTS | own | ({read.port} if read is not None else set())
 
 

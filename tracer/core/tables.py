@@ -6,7 +6,7 @@ from ipaddress import ip_interface
 
 from tracer.core.routes import LOCAL, RouteAnswer, Routes
 from tracer.model.packet import Ip, Mac
-from tracer.model.state import Address, FdbEntry, Link, Neighbour, NodeState
+from tracer.model.state import Address, FdbEntry, Link, Lookup, Neighbour, NodeState
 
 __all__ = ["RouteAnswer", "Tables"]
 
@@ -88,14 +88,22 @@ class Tables:
         return {key.strip(): value.strip() for key, equals, value in pairs if equals}
 
     def route(
-        self, dst: Ip, *, src: Ip | None = None, iif: str | None = None, mark: int = 0
+        self,
+        dst: Ip,
+        *,
+        src: Ip | None = None,
+        iif: str | None = None,
+        mark: int = 0,
+        oif: int | None = None,
     ) -> RouteAnswer:
         """What rules and routes say to a packet. An own address without a recorded local route is
-        local still.
+        local still. `oif`: ifindex of the device that the sender is bound to.
         """
         if self.has_address(dst) and not self._has_local_table:
             return RouteAnswer(kind="local")
-        return self._routes.lookup(dst, src, iif, mark)
+        answer = self._routes.lookup(dst, src, iif, mark, oif)
+        asked = self._asked.get((dst, src, iif)) if not mark and oif is None else None
+        return answer if asked is None else _as_the_kernel_said(answer, asked)
 
     def neighbour(self, ifindex: int, ip: Ip) -> Neighbour | None:
         """The neighbour entry of an address on a device."""
@@ -139,6 +147,11 @@ class Tables:
         return any(route.table == LOCAL for route in self.state.routes)
 
     @cached_property
+    def _asked(self) -> dict[tuple[Ip, Ip | None, str | None], Lookup]:
+        """What the kernel itself was asked for."""
+        return {(one.dst, one.src, one.iif): one for one in self.state.lookups}
+
+    @cached_property
     def _routes(self) -> Routes:
         return Routes(self.state.routes, self.state.rules)
 
@@ -153,6 +166,16 @@ class Tables:
             for entry in self.state.fdb
             if entry.dst is not None or "self" in entry.flags
         }
+
+
+def _as_the_kernel_said(answer: RouteAnswer, asked: Lookup) -> RouteAnswer:
+    """The kernel's own answer counts. An error has too many causes to say more than the tables do:
+    forwarding switched off and a source that is refused are errors of a look-up, too.
+    """
+    if asked.route is None:
+        return answer
+    same = answer.route is not None and answer.route == asked.route
+    return RouteAnswer(kind=asked.route.kind, route=asked.route, rule=answer.rule if same else None)
 
 
 def _address_of(interface: str) -> Ip | None:

@@ -2,6 +2,7 @@
 
 from tracer.core.case import Case, WayView
 from tracer.core.end import WayEnd
+from tracer.core.foretold import foretold
 from tracer.core.words import NOUN, end_word, watcher
 from tracer.model.bundle import AgentEnd
 from tracer.model.diagnosis import Finding, Severity, Tally, Verdict
@@ -17,6 +18,8 @@ def decide(case: Case, findings: tuple[Finding, ...], tallies: tuple[Tally, ...]
     backend = other_backend(case)
     if backend is not None:
         return _unknown(f"{backend}: flantrace follows vxlan only.", None, None)
+    if case.predicted:
+        return foretold(case, findings, _matches(case))
     for way in case.ways:
         if way.end is not None:
             return _failed(way, way.end, findings, tallies)

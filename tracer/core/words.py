@@ -2,7 +2,7 @@
 
 from tracer.model.bundle import AgentReport
 from tracer.model.path import Way
-from tracer.model.request import End, EndKind, ProbeKind, ProbePlan, Request
+from tracer.model.request import CheckRequest, End, EndKind, ProbeKind, ProbePlan, Request
 
 NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
 """What the packets of a way are called: one, and several."""
@@ -15,8 +15,10 @@ USUAL = 5
 
 
 def end_word(end: End) -> str:
-    """An end as it is typed."""
-    return f"node/{end.name}" if end.kind is EndKind.NODE else end.name
+    """An end as it is typed: a node's own address, or its name for its flannel address."""
+    if end.kind is not EndKind.NODE:
+        return end.name
+    return end.ip if end.host_network else f"node/{end.name}"
 
 
 def watcher(agent: AgentReport) -> str:
@@ -36,9 +38,14 @@ def trace_command(request: Request) -> str:
         words.append(f"--probe {plan.kind.value} --port {plan.port}")
     if plan is not None and plan.size is not None:
         words.append(f"--size {plan.size}")
-    if plan is not None and (plan.count != USUAL or _bare_icmp(plan)):
+    if plan is not None and not request.predict and (plan.count != USUAL or _bare_icmp(plan)):
         words.append(f"--count {plan.count}")
     return " ".join(words)
+
+
+def check_command(check: CheckRequest) -> str:
+    """The command that checks the same nodes again."""
+    return " ".join(("flantrace check", *check.nodes, *([] if check.agents else ["--no-agents"])))
 
 
 def _bare_icmp(plan: ProbePlan) -> bool:

@@ -129,6 +129,21 @@ class Moment(Record, frozen=True, kw_only=True):
     text: str
 
 
+class Forecast(Record, frozen=True, kw_only=True):
+    """What the tables alone would have done with the packets of a way."""
+
+    way: Way
+    size: int
+    """Bytes of the IP packet."""
+    outcome: Outcome
+    node: str | None
+    device: str | None
+    reason: str | None
+    doubt: str | None = None
+    agrees: bool | None = None
+    """The packets did just that; None: none was seen, or one side does not know."""
+
+
 class Diagnosis(Record, frozen=True, kw_only=True):
     """Everything concluded from one bundle. Pure: the same bundle gives the same diagnosis."""
 
@@ -147,5 +162,7 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...]
     """Things to know: tests that flantrace made itself, agents that were silent, loss."""
+    forecasts: tuple[Forecast, ...] = ()
+    """A trace held against the prediction from its own tables; a prediction has none."""
     timeline: tuple[Moment, ...]
     """By clock, and by time within one clock."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from tracer.model.lease import Lease
 from tracer.model.observation import AttachedPoint, Observation
 from tracer.model.packet import Ip
 from tracer.model.record import Record
@@ -25,6 +26,8 @@ class Start(Message, frozen=True, kw_only=True):
     node: str
     pair: tuple[Ip, Ip] | None
     """Inner addresses to follow, both directions; None: take a snapshot only."""
+    watch: bool = True
+    """False: attach nothing; take a snapshot, and the kernel's look-ups for the pair."""
     pods: tuple[Ip, ...] = ()
     """Those of the pair that are pods on this node."""
     peers: tuple[Ip, ...] = ()
@@ -36,6 +39,8 @@ class Start(Message, frozen=True, kw_only=True):
     datagram_port: int = 0
     """Source port that marks our own test datagrams on the underlay; 0: none will be sent."""
     firewall: bool = True
+    leases: tuple[Lease, ...] = ()
+    """Leave out of the tables what these promise, and name the peers (core/promised.py)."""
 
 
 class Probe(Message, frozen=True, kw_only=True):

@@ -24,6 +24,8 @@ class End(Record, frozen=True, kw_only=True):
     node: str
     ip: Ip
     host_network: bool = False
+    assumed: bool = False
+    """No pod of this address is known: it stands for any pod of the node."""
 
 
 class ProbeKind(StrEnum):
@@ -45,6 +47,8 @@ class ProbePlan(Record, frozen=True, kw_only=True):
     """Bytes of the IP packet; None: small (84 for ICMP over IPv4)."""
     full_mtu: bool = True
     """Follow with one probe of the overlay's full MTU, DF set."""
+    sizes: tuple[int, ...] = ()
+    """Bytes of further probes, one each, that looked for the size that passes."""
 
 
 class CheckRequest(Record, frozen=True, kw_only=True):
@@ -65,5 +69,7 @@ class Request(Record, frozen=True, kw_only=True):
     passive_s: float | None = None
     probe_id: int | None = None
     """The ICMP id of flantrace's own probes; other pings between the pods are not theirs."""
+    predict: bool = False
+    """Nothing is sent or watched: the tables alone are asked."""
     active: bool = True
     """May flantrace send test datagrams between the nodes when requests vanish on the underlay."""

@@ -217,4 +217,6 @@ class NodeState(Record, frozen=True, kw_only=True, tag="state", tag_field="kind"
     """Look-ups for the traced pair, answered by the kernel."""
     vxlan_support: str | None = None
     """`builtin`, `loaded`, `module` (there, and not loaded) or `missing`; None: not known."""
+    promised: tuple[str, ...] = ()
+    """On the wire only: peers whose entries were left out, for they are what the leases promise."""
     not_read: tuple[NotRead, ...] = ()

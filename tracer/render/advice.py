@@ -31,6 +31,8 @@ def again(diagnosis: Diagnosis) -> tuple[str, str] | None:
     command = trace_command(diagnosis.request)
     if verdict.exit_code == 0:
         return None
+    if diagnosis.request.predict:
+        return command, "to see what the kernel does"
     if verdict.outcome is not Outcome.UNKNOWN:
         return command, "after the fix, to see it arrive"
     if diagnosis.request.plan is None and not diagnosis.paths:

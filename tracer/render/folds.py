@@ -44,11 +44,19 @@ def title(fold: Fold, among: list[Fold], diagnosis: Diagnosis) -> str:
         of_full_mtu = full and count is not None and path.seq and path.seq > count
         (large if of_full_mtu else small).append(path)
     if not small:
-        return f"{noun} of {large[0].size} B"
+        sizes = sorted({path.size for path in large})
+        if len(sizes) > 1:
+            return f"{NOUN[way][1]} of {sizes[0]} to {sizes[-1]} B"
+        return f"{noun} of {sizes[0]} B"
+    if diagnosis.request.predict:
+        return noun + (f", and that of {large[0].size} B" if large else f" of {small[0].size} B")
     total = sum(t.sent for t in diagnosis.tallies if t.way is way and t.size is None) or len(small)
     number = small[0].seq if small[0].seq is not None else 1
     who = f"all {total}" if len(small) == total else f"{len(small)} of {total}"
-    also = f" and the one of {large[0].size} B" if large else ""
+    sizes = sorted({path.size for path in large}, reverse=True)
+    also = f" and the one of {sizes[0]} B" if len(sizes) == 1 else ""
+    if len(sizes) > 1:
+        also = f" and those of {sizes[-1]} to {sizes[0]} B"
     if total == 1 and not also:
         return f"{noun} 1 of 1"
     took = "took this path" if len(among) == 1 or len(small) > 1 or also else "took this one"

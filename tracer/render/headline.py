@@ -43,8 +43,10 @@ def on(end: End, underlay: str | None) -> str:
 def sent(diagnosis: Diagnosis) -> str:
     """`5 icmp probes, vxlan vni 1 udp 8472`."""
     plan, overlay = diagnosis.request.plan, diagnosis.overlay
-    words = [_probes(plan) if plan is not None else _watched(diagnosis.request.passive_s)]
     request = diagnosis.request
+    words = [_probes(plan) if plan is not None else _watched(request.passive_s)]
+    if request.predict:
+        words = ["predicted, nothing sent"]
     near = request.source.node == request.destination.node
     if overlay.vni is not None and overlay.port is not None and not near:
         words.append(f"vxlan vni {overlay.vni} udp {overlay.port}")

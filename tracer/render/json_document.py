@@ -1,4 +1,4 @@
-"""One JSON document per diagnosis, and the schema that describes it."""
+"""One JSON document per conclusion, and the schema that describes it."""
 
 import json
 
@@ -8,7 +8,7 @@ from tracer.model.diagnosis import SCHEMA, Diagnosis
 from tracer.model.record import Record
 
 
-def json_document(diagnosis: Diagnosis) -> str:
+def json_document(diagnosis: Record) -> str:
     """Pretty and deterministic; what is not known is null, never absent. Ends in a newline."""
     return msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode() + "\n"
 

@@ -28,8 +28,11 @@ def sections(
         return found
     calm = all(path.outcome is Outcome.DELIVERED for fold in replies for path in fold.paths)
     marked = any(entry.mark is Mark.BAD for fold in replies for entry in _entries(fold.sample))
-    if calm and not full and not marked and _mirrors(replies, requests):
-        return [*found, [_mirror_line(diagnosis, replies)]]
+    if calm and not full and not marked:
+        if _mirrors(replies, requests):
+            return [*found, [_mirror_line(diagnosis, replies)]]
+        if diagnosis.request.predict:
+            return [*found, ["replies would arrive (--depth full shows their path)"]]
     return found + _sections(replies, diagnosis, style, most)
 
 

@@ -47,6 +47,10 @@ class Style:
         name = "red" if fault and outcome is Outcome.DELIVERED else _VERDICT[outcome]
         return self._paint(outcome.value.upper(), name, "bold")
 
+    def answer(self, word: str, exit_code: int) -> str:
+        """The first word of a check, by its exit code."""
+        return self._paint(word, {0: "green", 1: "red"}.get(exit_code, "yellow"), "bold")
+
     def turn(self, turn: Turn) -> str:
         """How a verdict turned."""
         return self._paint(turn.value.upper(), _TURN.get(turn, "dim"), "bold")

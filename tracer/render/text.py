@@ -24,10 +24,20 @@ def _lines(diagnosis: Diagnosis, style: Style, *, full: bool) -> list[str]:
     blocks += _findings(diagnosis, style, full=full)
     if full or _macs_are_news(diagnosis):
         blocks.append(findings.macs(diagnosis, style))
-    blocks.append([line for note in diagnosis.notes for line in _labelled("note", note)])
+    blocks.append([line for note in diagnosis.notes for line in labelled("note", note)])
     blocks += paths.sections(diagnosis, style, full=full)
     blocks.append(not_checked(diagnosis.skipped, full=full))
     blocks.append(_next(diagnosis))
+    return lines_of(blocks)
+
+
+def blocks_of(blocks: list[list[str]]) -> str:
+    """Blocks with a blank line between them. Ends in a newline."""
+    return "\n".join(lines_of(blocks)) + "\n"
+
+
+def lines_of(blocks: list[list[str]]) -> list[str]:
+    """The lines of all blocks that hold any, a blank one between two."""
     lines: list[str] = []
     for block in blocks:
         trimmed = _trimmed(block)
@@ -94,6 +104,7 @@ def _next(diagnosis: Diagnosis) -> list[str]:
     return [f"next: {first.lstrip()}", *others, f"      {why}"]
 
 
-def _labelled(label: str, words: str) -> list[str]:
+def labelled(label: str, words: str) -> list[str]:
+    """A word at the left, and a sentence that hangs beside it."""
     lines = wrapped(words, len(label) + 2)
     return [label + lines[0][len(label) :], *lines[1:]]

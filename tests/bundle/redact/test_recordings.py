@@ -12,9 +12,10 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.bundle.redact.overlay6 import overlay6
-from tests.bundle.redact.secretive import SECRETS, secretive
+from tests.bundle.redact.secretive import SECRETS, WORKER, secretive
 from tests.cases import bundle_of, names
 from tests.core.test_torn_recordings import TEARS
 from tracer.bundle.archive import packed, read, write
@@ -23,10 +24,15 @@ from tracer.bundle.redact.addresses import Addresses
 from tracer.bundle.redact.known import subnets
 from tracer.bundle.redact.macs import Macs
 from tracer.bundle.redact.secret import Secret
+from tracer.core.controller import MANIFEST
 from tracer.core.diagnose import diagnose
+from tracer.core.words import trace_command
 from tracer.errors import UsageError
 from tracer.model.bundle import Bundle
+from tracer.model.cluster import ControllerManager, Service
 from tracer.model.path import Path as PacketPath
+from tracer.model.request import CheckRequest
+from tracer.model.state import Lookup
 
 KEYS = (b"second key of ours", b"third key of ours", b"fourth key of ours")
 """None of them maps 10.244.0.0/16 onto itself, as one key in 256 does."""
@@ -266,3 +272,42 @@ def test_troubles_are_still_understood() -> None:
         "probes from " + after.traced.source.ip + " cannot be sent: Operation not permitted",
     ]
     assert after.troubles[0].node == "node-3"
+
+
+def test_an_end_that_is_called_by_its_address_still_is() -> None:
+    plain = case("healthy")
+    end = replace(plain.traced.source, name=plain.traced.source.ip)
+    after = redacted(replace(plain, request=replace(plain.traced, source=end)))
+    assert after.traced.source.name == after.traced.source.ip != end.ip
+    assert f"flantrace {after.traced.source.ip} " in trace_command(after.traced)
+
+
+def test_a_check_is_redacted_as_a_trace_is() -> None:
+    plain = secretive()
+    source = f"pod kube-system/kube-controller-manager-{WORKER}"
+    manager = ControllerManager(source=source, node=WORKER, cluster_cidrs=("10.244.0.0/16",))
+    service = Service(namespace="payroll", name="ledger-db", endpoints=("10.244.2.2",))
+    state = replace(
+        plain.nodes["node-a"],
+        files={MANIFEST: "--cluster-cidr=10.244.0.0/16\n--allocate-node-cidrs=true\n"},
+        lookups=(Lookup(dst="91.241.7.5", iif="wg-acme", error="Network is unreachable"),),
+    )
+    after = redacted(
+        replace(
+            plain,
+            request=None,
+            check=CheckRequest(nodes=(WORKER, "node-a")),
+            cluster=replace(plain.cluster, controller_managers=(manager,), services=(service,)),
+            nodes={"node-a": state},
+        )
+    )
+    assert not [secret for secret in SECRETS if secret in texts(after)]
+    (found,) = after.cluster.controller_managers
+    assert after.check is not None
+    assert found.node == after.check.nodes[0]
+    assert found.source == "pod kube-system/kube-controller-manager-1"
+    net = found.cluster_cidrs[0]
+    (read,) = after.nodes.values()
+    assert read.files == {MANIFEST: f"--cluster-cidr={net}\n--allocate-node-cidrs=true\n"}
+    assert read.lookups[0].error == "Network is unreachable"
+    assert read.lookups[0].dst != "91.241.7.5"

@@ -165,6 +165,7 @@ TRACER = Path(__file__).parents[3] / "tracer"
 SAID_IN = [
     TRACER / "session.py",
     TRACER / "record.py",
+    TRACER / "survey.py",
     TRACER / "agent.py",
     *(TRACER / "collect").glob("*.py"),
 ]

@@ -6,9 +6,9 @@ from typing import Any
 from tests.builders import bundle
 from tests.paths import all_well
 from tracer.core.case import Case
-from tracer.core.diagnose import judge
-from tracer.core.rules.catalogue import Rule
-from tracer.core.tables import Tables
+from tracer.core.diagnose import judge, subjects_of
+from tracer.core.facts import Facts
+from tracer.core.rules.catalogue import Rule, said, subject
 from tracer.model.diagnosis import Diagnosis, Finding
 from tracer.model.path import Path, Way
 from tracer.model.state import NodeState
@@ -16,13 +16,17 @@ from tracer.model.state import NodeState
 
 def case(*states: NodeState, paths: Iterable[Path] | None = None, **recorded: Any) -> Case:
     """A case of the example cluster with some nodes' states changed."""
-    facts = bundle(*states, **recorded)
-    tables = {node: Tables(state) for node, state in facts.nodes.items()}
-    return Case(facts, tuple(all_well() if paths is None else paths), tables)
+    recording = bundle(*states, **recorded)
+    found = tuple(all_well() if paths is None else paths)
+    return Case(Facts(recording), recording.traced, found)
 
 
 def ask(rule: Rule, asked: Case, way: Way = Way.REQUEST) -> Finding | None:
-    return rule(asked.ways[0 if way is Way.REQUEST else 1])
+    """What a rule says of a way, of the way's sender or receiver, or of the cluster."""
+    subjects = subjects_of(asked)[subject(rule)]
+    findings = said(rule, subjects[0 if way is Way.REQUEST else -1])
+    assert len(findings) < 2
+    return next(iter(findings), None)
 
 
 def found(rule: Rule, asked: Case, way: Way = Way.REQUEST) -> Finding:

@@ -9,15 +9,21 @@ from tracer.model.bundle import Bundle
 from tracer.model.request import EndKind
 from tracer.model.state import NodeState
 
+_CONTROLLER = "kube-controller-manager"
+"""A static pod's name is this one and its node's: the first half may stay."""
+
 
 def learn(names: Names, bundle: Bundle) -> None:
-    """All names that free text may hold: the traced ends first, then in the order of the files."""
-    ends = (bundle.traced.source, bundle.traced.destination)
+    """All names that free text may hold: what was asked for first, then in the files' order."""
+    asked = bundle.request
+    ends = (asked.source, asked.destination) if asked is not None else ()
+    for node in bundle.check.nodes if bundle.check is not None else ():
+        names.meet(Sort.NODE, node)
     for end in ends:
         names.meet(Sort.NODE, end.node)
     for end in ends:
-        if end.kind is not EndKind.NODE:
-            namespace, _, pod = end.name.rpartition("/")
+        namespace, slash, pod = end.name.rpartition("/")
+        if slash and end.kind is not EndKind.NODE:
             names.meet(Sort.NAMESPACE, namespace)
             names.meet(Sort.POD, pod)
     _learn_cluster(names, bundle)
@@ -44,6 +50,15 @@ def _learn_cluster(names: Names, bundle: Bundle) -> None:
         if daemonset and own.name.startswith(f"{daemonset}-"):
             names.like(Sort.POD, own.name, names.token(Sort.DAEMONSET, daemonset))
         names.meet(Sort.POD, own.name)
+    for manager in cluster.controller_managers:
+        names.meet(Sort.NODE, manager.node or "")
+        name = manager.source.rpartition("/")[2]
+        if name.startswith(f"{_CONTROLLER}-"):
+            names.like(Sort.POD, name, _CONTROLLER)
+            names.meet(Sort.POD, name)
+    for service in cluster.services:
+        names.meet(Sort.NAMESPACE, service.namespace)
+        names.meet(Sort.POD, service.name)
 
 
 def _learn_state(names: Names, state: NodeState) -> None:

@@ -18,7 +18,7 @@ class Kind(Enum):
     )
     NAMESPACE = ("namespace", "a token such as `ns-1`; those that every cluster has stay")
     DAEMONSET = ("daemonset", "a token such as `daemonset-1`; those of flannel's manifests stay")
-    END = ("end", "`ns-1/pod-1`, or a node's token")
+    END = ("end", "`ns-1/pod-1`, a node's token, or an address as such")
     HOST = ("host", "the node's token where the names are one, else a token such as `host-1`")
     DEVICE = ("device", "kept where the kernel, systemd or a plugin gave it, else a token: `dev-1`")
     IP = ("address", "another address of the same kind, in the same subnet as before")

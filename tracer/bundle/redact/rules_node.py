@@ -52,6 +52,7 @@ NODE: Mapping[type[Record], Mapping[str, Rule]] = {
         "filters": Rule(K.INSIDE, "Programs of others on the devices."),
         "lookups": Rule(K.INSIDE, "Look-ups that the kernel answered."),
         "vxlan_support": Rule(K.KEEP, "One of four words."),
+        "promised": Rule(K.NODE, "No recording has any: they are put back first."),
         "not_read": Rule(K.INSIDE, "What could not be read."),
     },
     Link: {

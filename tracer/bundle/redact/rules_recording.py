@@ -41,6 +41,7 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "plan": Rule(K.INSIDE, "What was sent."),
         "passive_s": Rule(K.KEEP, "A duration."),
         "probe_id": Rule(K.KEEP, "A random number of flantrace; probes are told by it."),
+        "predict": Rule(K.KEEP, "Yes or no."),
         "active": Rule(K.KEEP, "Yes or no."),
     },
     CheckRequest: {
@@ -53,6 +54,7 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "node": Rule(K.NODE, "The same token as everywhere."),
         "ip": Rule(K.IP, "The packets are found by it, and are mapped alike."),
         "host_network": Rule(K.KEEP, "Yes or no."),
+        "assumed": Rule(K.KEEP, "Yes or no."),
     },
     ProbePlan: {
         "kind": Rule(K.KEEP, "`icmp`, `tcp` or `udp`."),
@@ -60,6 +62,7 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "count": Rule(K.KEEP, "A number."),
         "size": Rule(K.KEEP, "A number: MTU faults are found by sizes."),
         "full_mtu": Rule(K.KEEP, "Yes or no."),
+        "sizes": Rule(K.KEEP, "Numbers: MTU faults are found by sizes."),
     },
     ClusterState: {
         "captured_at": Rule(K.KEEP, "A moment."),

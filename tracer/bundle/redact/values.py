@@ -54,7 +54,7 @@ class Values:
             Kind.NAMESPACE: self._named(Sort.NAMESPACE),
             Kind.DAEMONSET: self._named(Sort.DAEMONSET),
             Kind.DEVICE: self._named(Sort.DEVICE),
-            Kind.END: self._names.end,
+            Kind.END: self._end,
             Kind.HOST: self._names.host,
             Kind.IP: self._ip,
             Kind.NETWORK: self._network,
@@ -75,6 +75,13 @@ class Values:
 
     def _named(self, sort: Sort) -> Callable[[str], str]:
         return lambda name: self._names.token(sort, name)
+
+    def _end(self, name: str) -> str:
+        """A pod, a node, or the address of an end that has no other name."""
+        try:
+            return self._addresses.ip(name)
+        except ValueError:
+            return self._names.end(name)
 
     def _ip(self, ip: str) -> str:
         try:

@@ -14,7 +14,7 @@ bytes call called calls came can cannot cap_bpf cap_net_admin cap_perfmon cap_sy
 change changed channel character check child cleaning closed closing cluster cmd code collect
 command commands communication compile config connect connected connection context
 corrupted could cut data datagram datagrams deadlock defined denied descriptor desired destination
-device devices did died different directly directory disk distribution docs does domain down
+device devices did died different directly directory disk distribution do docs does domain down
 driver dropped due during
 each echo egress else empty enable end ended endpoint enough entered entry environment error errors
 exceeded exchange exec executable execute exist exists exit expected expired
@@ -49,8 +49,8 @@ rules ruleset run running
 s said same sandbox say says scope second seconds section see seek seen semaphores send sent server
 service session several severed shared shorter should show shows shutdown sides sign signal since
 size sk_buff slot small so socket software some something soon source space speak speaks specific
-splice ssh stale start started state states status still stop stopped stream streams structure
-subdomains such sudo superuser supported symbolic synchronized syntax syscall sysctl
+splice ssh stale stands start started state states status still stop stopped stream streams
+structure subdomains such sudo superuser supported symbolic synchronized syntax syscall sysctl
 system t table tables tc tcp tcx template temporarily temporary terminal terminated test text than
 that the their them then there these they this those time timed timeout timer times to together
 token too took tracepoint tracer trace transport tried try type types
@@ -61,7 +61,7 @@ wait waiting waits want wanted was watch watched way we well went were what when
 who whose why wide will with within without word words works would write wrong wrote
 x xdp xfrm
 yes yet you your
-rst syn-ack rfc rfcs udev in-cluster cross-device multibyte srmount rf-kill a.out i j n o
+rst syn-ack rfc rfcs udev in-cluster cross-device multibyte srmount rf-kill a.out i j l n o
 syscall.py trace.c
 """
 """What messages are made of: ours, the C library's, those of ssh, sudo and kubectl."""
@@ -71,14 +71,16 @@ bash bpftool bridge cat docker exec firewall-cmd ip ip6tables ip6tables-legacy-s
 ip6tables-nft-save ip6tables-save iptables iptables-legacy-save iptables-nft-save iptables-save
 jsonpath kubectl kubeconfig nft nsenter sh tcpdump netns lo linux
 kube-system kube-flannel kube-public kube-node-lease default kubernetes kube configmap secret
-daemonset deployment kube-flannel-cfg kube-flannel-ds
+daemonset deployment kube-flannel-cfg kube-flannel-ds kube-controller-manager
+services endpoints endpointslices kubernetes.io service-name
 """
 
 PATHS = """
 bin bpffs cgroup cni conf.d dev docs etc fs home how-to lib mnt net-conf.json net.d ns opt
 permissions.md proc rancher run sbin self srv subnet.env sys tmp tracing usr var k3s rke2 vmlinux
 btf debug cbr0 networks last_reserved_ip json conf conflist net-conf cni-conf.json
-limits.md reference 10-flannel.conflist 10-flannel.conf 10-canal.conflist 10-calico.conflist
+limits.md reference kubernetes manifests kube-controller-manager.yaml
+10-flannel.conflist 10-flannel.conf 10-canal.conflist 10-calico.conflist
 00-multus.conf 05-cilium.conf 05-cilium.conflist 10-aws.conflist 10-azure.conflist 10-weave.conflist
 10-kuberouter.conflist 10-kindnet.conflist 10-containerd-net.conflist 87-podman-bridge.conflist
 100-crio-bridge.conf 100-crio-bridge.conflist 11-crio-ipv4-bridge.conflist 200-loopback.conf
@@ -87,7 +89,9 @@ limits.md reference 10-flannel.conflist 10-flannel.conf 10-canal.conflist 10-cal
 
 SYSCTLS = """
 net.ipv4.ip_forward net.ipv4.icmp_echo_ignore_all net.ipv6.conf.all.disable_ipv6
+net.ipv4.conf.all.accept_local net.ipv4.conf.all.src_valid_mark
 net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables
+net.bridge.bridge-nf-call-arptables
 net.ipv4.neigh.default.gc_thresh1 net.ipv4.neigh.default.gc_thresh2
 net.ipv4.neigh.default.gc_thresh3 net.ipv6.neigh.default.gc_thresh3
 net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max net.ipv4.conf net.ipv6.conf
@@ -101,6 +105,7 @@ node-public-ipv6 vni vtepmac true false null vxlan host-gw wireguard udp alloc e
 tencent-vpc ali-vpc aws-vpc gce backenddata publickey
 network ipv6network subnetlen subnetmin subnetmax ipv6subnetlen ipv6subnetmin ipv6subnetmax backend
 enableipv4 enableipv6 enablenftables type port gbp learning directrouting mtu macprefix
+cluster-cidr allocate-node-cidrs
 flannel_network flannel_ipv6_network flannel_subnet flannel_ipv6_subnet flannel_mtu flannel_ipmasq
 """
 
@@ -160,6 +165,7 @@ ipv4_addr ipv6_addr ether_addr inet_proto inet_service mark ifname iface_index i
 constant interval timeout dynamic concat range performance memory size gc-interval elements elem
 match target comment addrtype conntrack multiport statistic physdev iprange limit hashlimit recent
 owner rpfilter string u32 tcpmss dscp ecn pkttype length mac connbytes connlimit nfacct helper
+left_out_of_other_services
 notrack warn err crit alert emerg notice algo bm kmp
 """
 """Chains and sets of the tools themselves, keywords and constants, in lower case."""

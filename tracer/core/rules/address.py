@@ -10,8 +10,11 @@ from tracer.core.rules.fingerprints import (
     stuck_at_sender,
 )
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.packet import Mac
 from tracer.model.state import Link
+
+STEP = Step.ENTRIES
 
 OTHERHOST = "rx_otherhost"
 

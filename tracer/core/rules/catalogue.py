@@ -1,9 +1,9 @@
 """THE CATALOGUE: every rule, in order of precedence of causes."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from functools import cache
+from typing import Any, TypeAlias, get_type_hints
 
-from tracer.core.case import WayView
 from tracer.core.rules import (
     address,
     device,
@@ -16,8 +16,14 @@ from tracer.core.rules import (
     underlay,
 )
 from tracer.model.diagnosis import Finding
+from tracer.model.examination import Step
 
-Rule: TypeAlias = Callable[[WayView], Finding | None]
+Said: TypeAlias = Finding | tuple[Finding, ...] | None
+"""Nothing, one fault, or several of a kind."""
+
+Rule: TypeAlias = Callable[[Any], Said]
+"""A function of one WayView, NodeView or ClusterView: by the type of its parameter it is asked for
+every way, every node, or once."""
 
 LAST: tuple[Rule, ...] = (generic.unexplained_drop, generic.unexplained_loss)
 """Asked only where no other rule explains how the packets ended."""
@@ -55,3 +61,26 @@ CATALOGUE: tuple[Rule, ...] = (
 def slug(rule: Rule) -> str:
     """A rule's name as users meet it."""
     return rule.__name__.replace("_", "-")
+
+
+@cache
+def subject(rule: Rule) -> type:
+    """What the rule looks at: WayView, NodeView or ClusterView."""
+    hints = get_type_hints(rule)
+    hints.pop("return", None)
+    kind: type = next(iter(hints.values()))
+    return kind
+
+
+def step(rule: Rule) -> Step:
+    """The step of a check to which its findings belong: its module says so."""
+    found: Step = rule.__globals__["STEP"]
+    return found
+
+
+def said(rule: Rule, about: Any) -> tuple[Finding, ...]:
+    """What a rule says of one subject. MissingFact: a fact that it needs was not recorded."""
+    found = rule(about)
+    if found is None:
+        return ()
+    return found if isinstance(found, tuple) else (found,)

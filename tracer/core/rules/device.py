@@ -3,8 +3,11 @@
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
 from tracer.model.state import Link, Vxlan
+
+STEP = Step.NODES
 
 
 def peer_flannel1_down(way: WayView) -> Finding | None:

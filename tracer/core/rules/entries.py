@@ -4,9 +4,12 @@ from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.fingerprints import mac_changed, stuck_at_sender
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.observation import Device
 from tracer.model.packet import Ip
 from tracer.model.path import Outcome
+
+STEP = Step.ENTRIES
 
 NO_PEER_REPAIRS = (
     "waiting: flanneld writes a peer's entries when the peer's lease changes and never looks again"

@@ -5,7 +5,10 @@ from tracer.core.end import WayEnd
 from tracer.core.rules import proof, remedies
 from tracer.core.words import count_of, end_word
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.path import Mark, Outcome, Way
+
+STEP = Step.DROPS
 
 
 def unexplained_drop(way: WayView) -> Finding | None:

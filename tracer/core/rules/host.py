@@ -6,8 +6,11 @@ from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import vxlan_port
 from tracer.core.rules.firewall import Drops, dropping
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
 from tracer.model.state import NodeState
+
+STEP = Step.DROPS
 
 FORWARDING = "net.ipv4.ip_forward"
 

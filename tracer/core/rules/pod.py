@@ -4,9 +4,12 @@ from tracer.core.case import MissingFact, WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.tables import Tables
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
 from tracer.model.request import End
 from tracer.model.state import Link
+
+STEP = Step.NODES
 
 
 def veth_detached(way: WayView) -> Finding | None:

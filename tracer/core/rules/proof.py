@@ -1,9 +1,10 @@
 """Lines of evidence that several rules quote: the MACs side by side, the kernel, the counters."""
 
 from tracer.core.case import Case, Crossing, WayView
+from tracer.core.end import WayEnd
 from tracer.core.rules.remedies import advertised_by
 from tracer.model.diagnosis import Evidence
-from tracer.model.path import Outcome
+from tracer.model.path import Outcome, Place
 from tracer.model.state import Counters, Link
 
 NONE = "none"
@@ -21,7 +22,7 @@ def macs(way: WayView, crossing: Crossing | None, vtep: Link, odd: str) -> tuple
     else:
         rows.append(("programmed", "not known", f"the state of {way.sender} was not read"))
     rows.append(("actual", vtep.mac, f"{way.receiver} link {vtep.ifname}"))
-    if way.wire_mac is not None:
+    if way.wire_mac is not None and not way.case.predicted:
         rows.append(("wire", way.wire_mac, f"inner frames that came in at {way.receiver}"))
     return tuple(
         Evidence(label=label, value=value or NONE, source=source, differs=label == odd)
@@ -35,6 +36,8 @@ def kernel(way: WayView) -> tuple[Evidence, ...]:
     if end is None or end.place is None:
         return ()
     packets = f"{end.count} of {end.total}"
+    if way.case.predicted:
+        return _by_tables(end, end.place)
     if end.drop is not None:
         place = f"{end.place.node} freed {packets} in {end.drop.caller or 'an unnamed function'}"
         return (Evidence(label="kernel", value=end.drop.reason or "no reason", source=place),)
@@ -42,6 +45,14 @@ def kernel(way: WayView) -> tuple[Evidence, ...]:
         where = f"{end.place.node} {end.place.ifname} {end.place.direction.value}"
         return (Evidence(label="last seen", value=packets, source=where),)
     return ()
+
+
+def _by_tables(end: WayEnd, place: Place) -> tuple[Evidence, ...]:
+    """Nothing was sent: this is what the kernel does with such tables."""
+    if end.drop is None:
+        return ()
+    where = f"{place.node} would free it in {end.drop.caller or 'an unnamed function'}"
+    return (Evidence(label="kernel", value=end.drop.reason or "no reason", source=where),)
 
 
 def grown(case: Case, node: str, link: Link, counter: str) -> tuple[Evidence, ...]:

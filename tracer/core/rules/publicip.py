@@ -4,10 +4,13 @@ from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.entries import left_for_nobody
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.lease import Lease
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Hop
 from tracer.model.state import Address, Link
+
+STEP = Step.CLUSTER
 
 
 def public_ip_duplicate(way: WayView) -> Finding | None:

@@ -7,8 +7,11 @@ from tracer.core.rules import proof, remedies
 from tracer.core.rules.entries import NO_PEER_REPAIRS
 from tracer.core.rules.fingerprints import peer_fdb, permanent
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
 from tracer.model.state import Link
+
+STEP = Step.ROUTES
 
 MAIN = 254
 

@@ -8,9 +8,12 @@ from tracer.core.rules.datagrams import datagrams, vxlan_port
 from tracer.core.rules.publicip import twins
 from tracer.core.words import trace_command
 from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Outcome, Path
 from tracer.model.state import Link
+
+STEP = Step.DROPS
 
 NSX, CLOUD = "nsx-intercepts-8472", "cloud-sg-8472"
 

@@ -64,6 +64,16 @@ RESOURCES = (
         "nodes", "Node", False, short=("no",), has_status=True, fields=("spec.unschedulable",)
     ),
     Resource("pods", "Pod", True, short=("po",), has_status=True, fields=_POD_FIELDS),
+    Resource(
+        "services",
+        "Service",
+        namespaced=True,
+        short=("svc",),
+        has_status=True,
+        fields=("spec.clusterIP", "spec.type"),
+    ),
+    Resource("endpoints", "Endpoints", namespaced=True, short=("ep",)),
+    Resource("endpointslices", "EndpointSlice", True, group="discovery.k8s.io"),
     Resource("daemonsets", "DaemonSet", True, group="apps", short=("ds",), has_status=True),
     Resource("leases", "Lease", True, group="coordination.k8s.io"),
 )

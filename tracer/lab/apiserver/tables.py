@@ -170,6 +170,20 @@ def _involved(each: Object) -> str:
     return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
 
 
+def _cluster_ip(each: Object) -> str:
+    return str(each.get("spec", {}).get("clusterIP") or "<none>")
+
+
+def _service_ports(each: Object) -> str:
+    ports = each.get("spec", {}).get("ports") or []
+    return ",".join(f"{p.get('port')}/{p.get('protocol', 'TCP')}" for p in ports) or "<none>"
+
+
+def _slice_addresses(each: Object) -> str:
+    found = [ip for one in each.get("endpoints") or [] for ip in one.get("addresses") or []]
+    return ",".join(found) or "<unset>"
+
+
 PLAIN: tuple[Column, ...] = (
     ("Name", 0, _name),
     ("Created At", 0, lambda each: each["metadata"].get("creationTimestamp", "")),
@@ -198,6 +212,21 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("Node", 1, _spec("nodeName")),
         ("Nominated Node", 1, _status("nominatedNodeName")),
         ("Readiness Gates", 1, lambda _: "<none>"),
+    ),
+    "services": (
+        ("Name", 0, _name),
+        ("Type", 0, lambda each: each.get("spec", {}).get("type", "ClusterIP")),
+        ("Cluster-IP", 0, _cluster_ip),
+        ("External-IP", 0, lambda _: "<none>"),
+        ("Port(s)", 0, _service_ports),
+        ("Age", 0, _age),
+        ("Selector", 1, lambda each: _joined(each.get("spec", {}).get("selector"))),
+    ),
+    "endpointslices": (
+        ("Name", 0, _name),
+        ("AddressType", 0, lambda each: each.get("addressType", "")),
+        ("Endpoints", 0, _slice_addresses),
+        ("Age", 0, _age),
     ),
     "configmaps": (
         ("Name", 0, _name),

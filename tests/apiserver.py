@@ -1,0 +1,146 @@
+"""The lab's API server in this process: no root, no lab. Refuses what a test says, as RBAC does."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from tracer.collect.kube import Api
+from tracer.lab.apiserver.app import application
+from tracer.lab.apiserver.resources import Object, find
+from tracer.lab.apiserver.store import Store
+
+CONTROLLER = "kube-controller-manager"
+
+
+class Server:
+    """An API server, what it was asked, and what it does not give."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store()
+        self.asked: list[str] = []
+        self.answers: dict[str, int] = {}
+        """Part of a path and query -> the code that it is refused with."""
+        self._inner = application(self.store)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.kubeconfig = str(folder / "kubeconfig")
+        cluster = {"server": f"http://127.0.0.1:{self._listening.getsockname()[1]}"}
+        conf = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        Path(self.kubeconfig).write_text(json.dumps(conf))
+        config = uvicorn.Config(self, ws="none", lifespan="off", log_level="error")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listening],))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = f"{scope['path']}?{scope['query_string'].decode()}"
+        self.asked.append(path)
+        for part, code in self.answers.items():
+            if part in path:
+                await send({"type": "http.response.start", "status": code, "headers": []})
+                await send({"type": "http.response.body", "body": b"{}"})
+                return
+        await self._inner(scope, receive, send)
+
+    @property
+    def api(self) -> Api:
+        return Api(self.kubeconfig, None, 5.0)
+
+    def start(self) -> None:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(5)
+        self._listening.close()
+
+    def add(self, plural: str, name: str, namespace: str = "", **parts: Any) -> None:
+        """An object; `labels` and `annotations` go into its metadata."""
+        group = "discovery.k8s.io" if plural == "endpointslices" else ""
+        resource = find(group, "v1", plural)
+        assert resource is not None
+        meta: Object = {"name": name}
+        for key in ("labels", "annotations"):
+            if key in parts:
+                meta[key] = parts.pop(key)
+        if namespace:
+            meta["namespace"] = namespace
+        self.store.create(resource, {"metadata": meta, **parts})
+
+    def node(self, name: str, number: int, **spec: Any) -> None:
+        """A Node as flannel left it."""
+        self.add(
+            "nodes",
+            name,
+            annotations={
+                "flannel.alpha.coreos.com/backend-type": "vxlan",
+                "flannel.alpha.coreos.com/public-ip": f"192.0.2.{number}",
+                "acme.example/owner": "jdoe",
+            },
+            spec={"podCIDR": f"10.244.{number}.0/24", **spec},
+            status={"addresses": [{"type": "InternalIP", "address": f"192.0.2.{number}"}]},
+        )
+
+    def pod(
+        self, name: str, node: str | None, *ips: str, phase: str = "Running", **parts: Any
+    ) -> None:
+        """A Pod of namespace shop."""
+        spec: Object = {"containers": [{"name": "c"}], **parts.pop("spec", {})}
+        if node is not None:
+            spec["nodeName"] = node
+        status: Object = {"phase": phase}
+        if ips:
+            status |= {"podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]}
+        self.add("pods", name, parts.pop("namespace", "shop"), spec=spec, status=status, **parts)
+
+    def service(self, name: str, *cluster_ips: str, **spec: Any) -> None:
+        """A Service of namespace shop."""
+        ips = cluster_ips or ("None",)
+        spec = {"clusterIP": ips[0], "clusterIPs": list(ips), **spec}
+        self.add("services", name, "shop", spec=spec)
+
+    def slice(self, service: str, *endpoints: Object, number: int = 1) -> None:
+        """An EndpointSlice of a Service."""
+        self.add(
+            "endpointslices",
+            f"{service}-{number}",
+            "shop",
+            labels={"kubernetes.io/service-name": service},
+            addressType="IPv4",
+            endpoints=list(endpoints),
+        )
+
+
+def endpoint(pod: str, node: str, ip: str, *, ready: bool | None = None) -> Object:
+    """One endpoint of a slice, as the endpoint controller writes it."""
+    target = {"kind": "Pod", "namespace": "shop", "name": pod}
+    conditions = {} if ready is None else {"ready": ready}
+    return {"addresses": [ip], "nodeName": node, "targetRef": target, "conditions": conditions}
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """A server that runs, with three nodes."""
+    server = Server(folder)
+    for number, name in enumerate(("node-a", "node-b", "node-c"), 1):
+        server.node(name, number)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

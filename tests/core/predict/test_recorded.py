@@ -1,0 +1,110 @@
+"""What the tables of a recorded fault foretell is what the kernel did with the packets."""
+
+import pytest
+from msgspec.structs import replace
+
+from tests.cases import bundle_of, names
+from tracer.bundle.archive import read
+from tracer.core.correlate import correlate
+from tracer.core.diagnose import diagnose
+from tracer.core.facts import Facts
+from tracer.core.predict import predicted
+from tracer.model.bundle import Bundle
+from tracer.model.path import Outcome, Path, Way
+
+IN_NO_TABLE = {"cloud-sg-8472", "nsx-intercepts-8472", "underlay-mtu-blackhole"}
+"""What stops these packets stands between the nodes: no table of a node shows it."""
+
+CASES = names()
+
+
+def recording(name: str) -> Bundle:
+    return read(bundle_of(name))
+
+
+def prediction(name: str) -> Bundle:
+    """The same state without a packet, as `flantrace predict` records it."""
+    whole = recording(name)
+    asked = whole.traced
+    plan = replace(asked.plan, count=1) if asked.plan is not None else None
+    return replace(
+        whole,
+        request=replace(asked, predict=True, plan=plan),
+        observations=(),
+        sent=(),
+        datagrams=(),
+        agents={},
+    )
+
+
+def end(path: Path) -> tuple[object, ...]:
+    return path.outcome, path.end, path.drop.reason if path.drop is not None else None
+
+
+def points(path: Path) -> list[tuple[object, ...]]:
+    passed = [hop for hop in path.hops if hop.drop is None]
+    return [(hop.node, hop.device, hop.direction, hop.ifname) for hop in passed]
+
+
+def both(name: str) -> list[tuple[Path, Path]]:
+    """(seen, foretold) of every packet that was seen, small ones and that of full MTU."""
+    whole = recording(name)
+    plan = whole.traced.plan
+    assert plan is not None
+    told = {(p.way, (p.seq or 0) > plan.count): p for p in predicted(Facts(whole), whole.traced)}
+    pairs = []
+    for seen in correlate(whole):
+        one = told.get((seen.way, (seen.seq or 0) > plan.count))
+        if one is not None:
+            pairs.append((seen, one))
+    return pairs
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in IN_NO_TABLE])
+def test_the_packets_end_where_the_tables_say(name: str) -> None:
+    pairs = both(name)
+    assert pairs
+    for seen, told in pairs:
+        if told.outcome is not Outcome.UNKNOWN:
+            assert end(told) == end(seen)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in CASES if n not in IN_NO_TABLE and n != "healthy-host-network"]
+)
+def test_and_pass_the_points_that_the_tables_say(name: str) -> None:
+    """A masqueraded packet is another to a trace; the tables know that it is the same."""
+    for seen, told in both(name):
+        assert points(told)[: len(points(seen))] == points(seen)
+
+
+@pytest.mark.parametrize("name", sorted(IN_NO_TABLE))
+def test_a_trace_says_where_the_kernel_did_something_else(name: str) -> None:
+    diagnosis = diagnose(recording(name))
+    assert any(one.agrees is False for one in diagnosis.forecasts)
+    assert any("in no table that flantrace reads" in note for note in diagnosis.notes)
+    assert diagnose(prediction(name)).verdict.outcome is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in IN_NO_TABLE])
+def test_a_prediction_names_the_rule_that_the_trace_names(name: str) -> None:
+    seen, told = diagnose(recording(name)).verdict, diagnose(prediction(name)).verdict
+    if told.outcome is Outcome.UNKNOWN:
+        assert any(one.doubt for one in diagnose(recording(name)).forecasts)
+        return
+    assert (told.outcome, told.rule, told.node, told.device, told.reason, told.exit_code) == (
+        seen.outcome, seen.rule, seen.node, seen.device, seen.reason, seen.exit_code,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_trace_that_met_its_prediction_says_nothing_of_it(name: str) -> None:
+    diagnosis = diagnose(recording(name))
+    surprised = any(one.agrees is False for one in diagnosis.forecasts)
+    assert any(note.startswith("By the tables") for note in diagnosis.notes) is surprised
+    assert surprised is (name in IN_NO_TABLE)
+
+
+def test_replies_are_foretold_whether_or_not_requests_arrive() -> None:
+    ways = {path.way for path in diagnose(prediction("fdb-missing")).paths}
+    assert ways == {Way.REQUEST, Way.REPLY}

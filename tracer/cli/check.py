@@ -1,0 +1,62 @@
+"""`flantrace check [NODE...]`: every table of every node, compared without a packet."""
+
+from __future__ import annotations
+
+import click
+
+from tracer.cli import options
+from tracer.cli.answer import answer_of
+from tracer.cli.delivery import deliver, delivery_of
+from tracer.cli.interrupts import interruptible
+from tracer.cli.progress import Progress
+
+
+@click.command()
+@click.argument("nodes", metavar="[NODE]...", nargs=-1)
+@options.cluster
+@options.output
+@options.matrix
+@options.delivery
+@options.redaction
+@click.option(
+    "--no-agents",
+    is_flag=True,
+    help="Run nothing on the nodes: compare only what the API shows.",
+)
+def check(nodes: tuple[str, ...], no_agents: bool, **words: object) -> int:
+    """Compare leases, devices, routes, neighbours, FDB entries and firewalls of all nodes.
+
+    Nothing is sent. Without NODE all nodes are read, in parallel. The exit code is 0 where no fault
+    was found, 1 where one was, 3 where a node could not be read.
+    """
+    from tracer.survey import Survey, Surveyor
+
+    kubeconfig, template = options.way_to_nodes(
+        bool(words["use_lab"]),
+        options.text_of(words["kubeconfig"]),
+        options.text_of(words["node_exec"]),
+        needed=not no_agents,
+    )
+    order = Survey(
+        nodes=nodes,
+        agents=not no_agents,
+        kubeconfig=kubeconfig,
+        context=options.text_of(words["context"]),
+        node_exec=template,
+        agent=options.text_of(words["agent"]),
+        timeout_s=options.seconds_of(words["timeout_s"]),
+    )
+    delivery = delivery_of(answer_of(words), words)
+    progress = Progress()
+    interrupted = False
+    with interruptible():
+        try:
+            surveyor = Surveyor(order, progress)
+            try:
+                surveyor.run()
+            except KeyboardInterrupt:
+                interrupted = True
+        finally:
+            progress.done()
+        bundle = options.as_asked(surveyor.bundle(), words)
+        return deliver(bundle, delivery, interrupted=interrupted)

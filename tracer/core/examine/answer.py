@@ -1,0 +1,101 @@
+"""The first sentence of a check, its exit code, and what to know about it."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tracer.core.facts import Facts
+from tracer.model.diagnosis import Finding, Severity
+from tracer.model.examination import Reach
+from tracer.model.path import Outcome
+
+HEALTHY, FAULT, UNKNOWN = 0, 1, 3
+"""Exit codes (docs/reference/exit-codes.md)."""
+
+
+class Told(NamedTuple):
+    """What the answer is made of."""
+
+    facts: Facts
+    asked: Sequence[str]
+    read: Sequence[str]
+    findings: Sequence[Finding]
+    stopped: Sequence[Reach]
+    ways: int
+
+
+def answer(told: Told) -> tuple[str, int]:
+    """(sentence, exit code). What was not read makes a clean answer UNKNOWN."""
+    errors = [finding for finding in told.findings if finding.severity is Severity.ERROR]
+    dead = [one for one in told.stopped if one.outcome is not Outcome.UNKNOWN]
+    if errors or dead:
+        return _faults(told, errors, dead), FAULT
+    unread = [node for node in told.asked if node not in told.read]
+    check = told.facts.bundle.check
+    if unread and (check is None or check.agents):
+        return f"no fault was found, but {_were_not_read(unread, told)}.", UNKNOWN
+    if told.stopped:
+        return f"no fault was found, but {_unsure(told)}.", UNKNOWN
+    if not told.read:
+        return f"no fault in what the API shows of {_nodes(len(told.asked))}.", HEALTHY
+    return f"no fault on {_nodes(len(told.read))}: {_all_promised(told)}.", HEALTHY
+
+
+def _faults(told: Told, errors: Sequence[Finding], dead: Sequence[Reach]) -> str:
+    if len(errors) == 1:
+        return f"{errors[0].sentence.rstrip('.')}: {_harm(told, dead)}."
+    nodes = dict.fromkeys(finding.node for finding in errors)
+    where = f" on {', '.join(list(nodes)[:3])}" if nodes else ""
+    where += f" and {len(nodes) - 3} more nodes" if len(nodes) > 3 else ""
+    count = f"{len(errors)} fault{'' if len(errors) == 1 else 's'}" if errors else "a fault"
+    return f"{count}{where}: {_harm(told, dead)}."
+
+
+def _harm(told: Told, dead: Sequence[Reach]) -> str:
+    if not told.ways:
+        return "what it stops could not be followed"
+    if not dead:
+        return "by the tables all ways between nodes work"
+    return f"{len(dead):,} of {told.ways:,} ways between nodes do not work"
+
+
+def _were_not_read(unread: Sequence[str], told: Told) -> str:
+    if len(unread) == 1:
+        return f"{unread[0]} was not read: {told.facts.why_silent(unread[0]).rstrip('.')}"
+    named = ", ".join(unread[:3]) + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
+    return f"{len(unread)} of {len(told.asked)} nodes were not read: {named}"
+
+
+def _unsure(told: Told) -> str:
+    return f"{len(told.stopped)} of {told.ways} ways between nodes could not be followed to the end"
+
+
+def _nodes(count: int) -> str:
+    return f"{count:,} node{'' if count == 1 else 's'}"
+
+
+def _all_promised(told: Told) -> str:
+    if len(told.read) == 1:
+        return "its tables are what the leases promise"
+    return f"all {told.ways:,} ways between them work by the tables"
+
+
+def remarks(told: Told) -> Iterator[str]:
+    """Sentences to know: what a check cannot see, and what was not read."""
+    bundle = told.facts.bundle
+    if bundle.redacted:
+        yield (
+            "Names, addresses and MACs in this recording were replaced: commands need the real"
+            " ones."
+        )
+    if bundle.check is not None and not bundle.check.agents:
+        yield "Nothing ran on the nodes: only what the API shows was compared."
+    elif told.read:
+        yield (
+            "No packet was sent: what lies between the nodes is in no table. flantrace POD_A POD_B"
+            " follows one."
+        )
+    for trouble in bundle.troubles:
+        yield f"{trouble.what}; {trouble.hint}." if trouble.hint else f"{trouble.what}."
+    for lease in told.facts.leases:
+        if lease.defect is not None and lease.node in told.asked:
+            yield f"Peers ignore the lease of {lease.node}: {lease.defect}."

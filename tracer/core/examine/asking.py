@@ -1,0 +1,98 @@
+"""Every rule asked of every way that is followed, every node, and the cluster."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tracer.core.case import MissingFact, WayView
+from tracer.core.facts import Facts
+from tracer.core.rules.catalogue import CATALOGUE, LAST, Rule, said, slug, subject
+from tracer.core.views import ClusterView, NodeView
+from tracer.model.diagnosis import Finding, Severity, Skipped
+
+KEPT = 4
+"""Failed ways that are kept for the rules of one node."""
+
+SAME_FAULT = (("own-flannel1-down", "peer-flannel1-down"),)
+"""Rules that say one thing of one node, from the two ends of a way: the first that spoke counts."""
+
+
+class Asking:
+    """Asks, and remembers: each fault of a node once, whatever way it was met on."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._found: dict[tuple[str, str], Finding] = {}
+        self._skipped: dict[Skipped, None] = {}
+        self._failed: dict[str, list[WayView]] = {}
+
+    def of_way(self, way: WayView) -> tuple[Finding, ...]:
+        """What the rules say of one way; those that know nothing only where none explains."""
+        told: list[Finding] = []
+        for rule in _rules(WayView):
+            if rule in LAST and any(finding.explains for finding in told):
+                continue
+            told += self._ask(rule, way)
+        if way.end is not None:
+            for node in (way.sender, way.receiver):
+                kept = self._failed.setdefault(node, [])
+                if len(kept) < KEPT:
+                    kept.append(way)
+        return tuple(told)
+
+    def of_node(self, node: str) -> None:
+        """What the rules say of a node by itself."""
+        view = NodeView(self._facts, node, tuple(self._failed.get(node, ())))
+        for rule in _rules(NodeView):
+            self._ask(rule, view)
+
+    def of_cluster(self) -> None:
+        """What the rules say of all nodes together."""
+        ways = dict.fromkeys(way for ways in self._failed.values() for way in ways)
+        view = ClusterView(self._facts, tuple(ways))
+        for rule in _rules(ClusterView):
+            self._ask(rule, view)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What stops packets first, then by severity, then in the catalogue's order of causes."""
+        places = {slug(rule): place for place, rule in enumerate(CATALOGUE)}
+        weights = list(Severity)
+        known = self._without_ignorance(_one_for_same(self._found.values()))
+        return tuple(
+            sorted(known, key=lambda f: (not f.explains, weights.index(f.severity), places[f.rule]))
+        )
+
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Rules that lacked a fact, and the fact."""
+        return tuple(self._skipped)
+
+    def _ask(self, rule: Rule, about: Any) -> tuple[Finding, ...]:
+        try:
+            told = said(rule, about)
+        except MissingFact as fact:
+            self._skipped[Skipped(rule=slug(rule), missing=fact.missing)] = None
+            return ()
+        for finding in told:
+            key = (finding.rule, finding.node)
+            if key not in self._found or (finding.explains and not self._found[key].explains):
+                self._found[key] = finding
+        return told
+
+    def _without_ignorance(self, findings: Iterable[Finding]) -> list[Finding]:
+        """A node's rule may explain what no way's rule did."""
+        known = list(findings)
+        nameless = {slug(rule) for rule in LAST}
+        explained = {f.node for f in known if f.explains and f.rule not in nameless}
+        return [f for f in known if f.rule not in nameless or f.node not in explained]
+
+
+def _rules(kind: type) -> tuple[Rule, ...]:
+    return tuple(rule for rule in CATALOGUE if subject(rule) is kind)
+
+
+def _one_for_same(findings: Iterable[Finding]) -> list[Finding]:
+    kept = {(finding.rule, finding.node): finding for finding in findings}
+    for first, *others in SAME_FAULT:
+        for node in [node for rule, node in kept if rule == first]:
+            for other in others:
+                kept.pop((other, node), None)
+    return list(kept.values())

@@ -1,0 +1,120 @@
+"""What one recording promises and holds, read once and shared by all that look at it.
+
+A fact that was not recorded raises MissingFact, which the rule engine turns into "not checked":
+never guess, never crash.
+"""
+
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+
+from tracer.core.leases import NetConfRead, leases, net_conf
+from tracer.core.tables import Tables
+from tracer.model.bundle import AgentEnd, Bundle
+from tracer.model.cluster import FlannelPod, Node
+from tracer.model.lease import Lease
+from tracer.model.packet import Ip
+from tracer.model.state import Link, NodeState
+
+DEFAULT_VNI = 1
+
+AT_ONCE = 32
+"""Nodes whose tables are kept indexed at one time: a large cluster's would not fit."""
+
+
+class MissingFact(Exception):
+    """A fact that was not recorded, in words."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+
+class Facts:
+    """Leases, objects and tables of one bundle, by name."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.leases: tuple[Lease, ...] = leases(bundle.cluster)
+        self.net_conf: NetConfRead | None = net_conf(bundle.cluster, bundle.nodes.values())
+        self._lease = {(lease.node, lease.family): lease for lease in reversed(self.leases)}
+        self._nodes = {node.name: node for node in reversed(bundle.cluster.nodes)}
+        self._flannel = {pod.node: pod for pod in reversed(bundle.cluster.flannel_pods)}
+
+        @lru_cache(maxsize=AT_ONCE)
+        def tables_of(node: str) -> Tables:
+            return Tables(bundle.nodes[node])
+
+        self._tables: Callable[[str], Tables] = tables_of
+
+    @cached_property
+    def vni(self) -> int:
+        """The overlay's VNI: what flannel is told, else what most leases say, else 1."""
+        if self.net_conf is not None and self.net_conf.vni is not None:
+            return self.net_conf.vni
+        said = [lease.vni for lease in self.leases if lease.vni is not None]
+        return max(set(said), key=lambda vni: (said.count(vni), -vni)) if said else DEFAULT_VNI
+
+    def state(self, node: str) -> NodeState:
+        """MissingFact: nothing was read on that node."""
+        state = self.bundle.nodes.get(node)
+        if state is None:
+            raise MissingFact(f"state of {node}: {self.why_silent(node)}")
+        return state
+
+    def tables(self, node: str, *needed: str) -> Tables:
+        """A node's tables. MissingFact: not recorded, or one of `needed` could not be read."""
+        for gap in self.state(node).not_read:
+            if gap.what in needed:
+                raise MissingFact(f"{gap.what} of {node}: {gap.why}")
+        return self._tables(node)
+
+    def tables_if_read(self, node: str) -> Tables | None:
+        """A node's tables; None: nothing was read there."""
+        return self._tables(node) if node in self.bundle.nodes else None
+
+    def why_silent(self, node: str) -> str:
+        """Why a node said nothing, in the words of the trouble that was recorded."""
+        for trouble in self.bundle.troubles:
+            if trouble.node == node:
+                return trouble.what
+        agent = self.bundle.agents.get(node)
+        if agent is not None and agent.end is AgentEnd.SILENT:
+            return "the agent stopped answering"
+        return "not recorded"
+
+    def lease(self, node: str, family: int) -> Lease:
+        """A node's lease in one family. MissingFact: it published none."""
+        lease = self._lease.get((node, family))
+        if lease is None:
+            raise MissingFact(f"lease of {node}: its Node object carries none")
+        return lease
+
+    def vtep(self, node: str, family: int) -> Link | None:
+        """The node's VTEP: that of the overlay's VNI, else whichever flannel made."""
+        tables = self.tables(node, "links")
+        return tables.vtep(self.vni, family) or tables.vtep(None, family)
+
+    def flannel_pod(self, node: str) -> FlannelPod | None:
+        """The pod that runs flanneld on a node."""
+        return self._flannel.get(node)
+
+    def api_node(self, name: str) -> Node | None:
+        """A Node object."""
+        return self._nodes.get(name)
+
+    def owner_of(self, ip: Ip) -> str | None:
+        """The node that has an underlay address, as far as anything recorded says."""
+        return self._owners.get(ip)
+
+    def behind(self, ip: Ip) -> str | None:
+        """The node that peers reach under an address of a NAT (public-ip-overwrite)."""
+        return next((one.node for one in self.leases if one.public_ip_overwrite == ip), None)
+
+    @cached_property
+    def _owners(self) -> dict[Ip, str]:
+        found: dict[Ip, str] = {}
+        for node in reversed(self.bundle.cluster.nodes):
+            found |= dict.fromkeys((*node.external_ips, *node.internal_ips), node.name)
+        for name, state in reversed(list(self.bundle.nodes.items())):
+            found |= {address.ip: name for address in state.addresses}
+        return found

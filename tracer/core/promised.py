@@ -1,0 +1,103 @@
+"""The three entries that flanneld writes for each peer, taken out of a node's tables and put back.
+
+Nodes of a large cluster have thousands of entries that are just what the leases promise. An agent
+that knows the leases names the peers of these, and sends the rest.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from msgspec.structs import replace
+
+from tracer.core.expect import expectation
+from tracer.model.lease import Lease
+from tracer.model.state import FdbEntry, Link, Neighbour, NodeState, Route
+
+BOOT, V6_METRIC = 3, 1024
+"""RTPROT_BOOT and IP6_RT_PRIO_USER: what routes get that name neither protocol nor metric."""
+
+
+Entry: TypeAlias = Route | Neighbour | FdbEntry
+
+
+class Entries(NamedTuple):
+    """What flannel writes for one peer (pkg/backend/vxlan/vxlan_network.go)."""
+
+    route: Route
+    neighbour: Neighbour
+    fdb: FdbEntry
+
+
+def without_promised(state: NodeState, leases: Iterable[Lease]) -> NodeState:
+    """The node without the entries of peers that have all as promised; these are named."""
+    held = {*state.routes, *state.neighbours, *state.fdb}
+    wanted: dict[str, list[Entry]] = {}
+    for peer, entries in _promised(state, leases):
+        wanted.setdefault(peer, []).extend(entries)
+    peers = [peer for peer, entries in wanted.items() if held.issuperset(entries)]
+    gone = {entry for peer in peers for entry in wanted[peer]}
+    return replace(
+        state,
+        routes=tuple(route for route in state.routes if route not in gone),
+        neighbours=tuple(entry for entry in state.neighbours if entry not in gone),
+        fdb=tuple(entry for entry in state.fdb if entry not in gone),
+        promised=tuple(peers),
+    )
+
+
+def with_promised(state: NodeState, leases: Iterable[Lease]) -> NodeState:
+    """The node as it was, its tables in another order."""
+    named = set(state.promised)
+    put_back = [entries for peer, entries in _promised(state, leases) if peer in named]
+    return replace(
+        state,
+        routes=(*state.routes, *(one.route for one in put_back)),
+        neighbours=(*state.neighbours, *(one.neighbour for one in put_back)),
+        fdb=(*state.fdb, *(one.fdb for one in put_back)),
+        promised=(),
+    )
+
+
+def _promised(state: NodeState, leases: Iterable[Lease]) -> Iterable[tuple[str, Entries]]:
+    """(peer, entries of one family) by the node's own VTEPs."""
+    vteps = _vteps(state)
+    for lease in leases:
+        expected, vtep = expectation(lease), vteps.get(lease.family)
+        if expected is None or vtep is None or lease.node == state.node:
+            continue
+        if expected.vtep_mac is None or expected.public_ip is None:
+            continue
+        six = lease.family == 6
+        yield (
+            lease.node,
+            Entries(
+                Route(
+                    destination=expected.pod_cidr,
+                    gateway=expected.gateway,
+                    ifindex=vtep.ifindex,
+                    onlink=True,
+                    metric=V6_METRIC if six else 0,
+                    protocol=BOOT,
+                ),
+                Neighbour(
+                    ifindex=vtep.ifindex,
+                    ip=expected.gateway,
+                    mac=expected.vtep_mac,
+                    state="PERMANENT",
+                ),
+                FdbEntry(
+                    ifindex=vtep.ifindex,
+                    mac=expected.vtep_mac,
+                    dst=expected.public_ip,
+                    flags=("self",),
+                ),
+            ),
+        )
+
+
+def _vteps(state: NodeState) -> Mapping[int, Link]:
+    found: dict[int, Link] = {}
+    for link in state.links:
+        if link.vxlan is not None and link.ifname.startswith("flannel"):
+            found.setdefault(6 if link.ifname.startswith("flannel-v6") else 4, link)
+    return found

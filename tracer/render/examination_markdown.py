@@ -1,0 +1,58 @@
+"""A check in Markdown for GitHub, GitLab and Jira: the answer, the steps, each finding."""
+
+from tracer.model.diagnosis import Finding
+from tracer.model.examination import Examination
+from tracer.render.examination import ABOUT, WORDS
+from tracer.render.markdown_parts import evidence, fix
+from tracer.render.matrix import matrix
+from tracer.render.prose import block, cell, code, prose
+from tracer.render.style import plain_record
+
+FEW = 3
+"""Findings in a summary; a report has all."""
+
+
+def examination_markdown(examination: Examination, *, short: bool = False) -> str:
+    """`short`: for a pipeline's summary page. Ends in a newline."""
+    safe = plain_record(examination)
+    mark = "###" if short else "#"
+    shown = safe.findings[:FEW] if short else safe.findings
+    parts = [
+        [f"{mark} {WORDS[safe.exit_code]} {prose(safe.sentence.rstrip('.'))}"],
+        _steps(safe),
+        *(part for finding in shown for part in _finding(finding, f"{mark}#")),
+    ]
+    left = len(safe.findings) - len(shown)
+    if left:
+        parts.append([f"{left} more: `--format markdown` has all."])
+    if not short:
+        parts += [[f"{mark}# Who reaches whom"], block("\n".join(matrix(safe)))]
+    parts.append([f"- {prose(note)}" for note in safe.notes])
+    parts.append([f"- not checked: {code(one.rule)}, {prose(one.missing)}" for one in safe.skipped])
+    made = f"Checked {prose(safe.recorded_at)}, by flantrace {prose(safe.recorded_by)}."
+    parts.append([made])
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _steps(examination: Examination) -> list[str]:
+    lines = ["| step | compared | | faults | warnings |", "|---|---|---|---|---|"]
+    for one in examination.steps:
+        cells = (
+            one.step.value,
+            ABOUT[one.step],
+            one.compared,
+            f"**{one.errors}**" if one.errors else "-",
+            str(one.warnings) if one.warnings else "-",
+        )
+        lines.append("| " + " | ".join(map(cell, cells)) + " |")
+    return lines
+
+
+def _finding(finding: Finding, mark: str) -> list[list[str]]:
+    return [
+        [f"{mark} {code(finding.rule)} on {prose(finding.node)} ({finding.severity.value})"],
+        [prose(finding.sentence)],
+        evidence(finding.evidence),
+        [f"**Hits**: {prose(finding.hits)}"],
+        *fix(finding),
+    ]
