@@ -65,6 +65,21 @@ class Decision(Way, frozen=True, kw_only=True, omit_defaults=True):
         return None if any(stopped) or self._open else True
 
     @property
+    def certain(self) -> bool:
+        """It is stopped, whatever else is not known."""
+        return self.passes is False
+
+    @property
+    def family(self) -> int:
+        """4 or 6: of the packet that was asked about."""
+        return self.packet.family
+
+    @property
+    def stops(self) -> tuple[Way, ...]:
+        """What stops it or may stop it, in the order in which the packet meets it."""
+        return tuple(way for way in self.ways if way.outcome in STOPS)
+
+    @property
     def _open(self) -> bool:
         return any(way.outcome is Outcome.UNKNOWN for way in self.ways)
 

@@ -17,6 +17,7 @@ from tracer.core.netfilter.run import Run
 from tracer.model.state import NodeState, NotRead
 
 NFT = "nft -j list ruleset"
+NO_DUMP = "no such dump"
 LEGACY = {4: "iptables-legacy-save", 6: "ip6tables-legacy-save"}
 _FAMILIES = {4: frozenset({"ip", "inet"}), 6: frozenset({"ip6", "inet"})}
 _LAYERS = {"bridge": frozenset({"bridge"}), "device": frozenset({"netdev", "inet"})}
@@ -80,6 +81,10 @@ class Ruleset:
         """Those that a packet meets at a hook, in order."""
         return tuple(self._chains(hook, layer, family)[0])
 
+    def as_recorded(self) -> "Ruleset":
+        """The same, where a dump that is not there and that nobody failed to read held nothing."""
+        return Ruleset(self.tables, [each for each in self.missing if each.why != NO_DUMP])
+
     def missing_for(self, family: int) -> list[NotRead]:
         """Dumps that may hold chains which packets of this family meet, and were not read."""
         other = LEGACY[10 - family]
@@ -142,7 +147,7 @@ def ruleset(state: NodeState) -> Ruleset:
     nft = _nft(state, addresses, words, missing)
     for tool in LEGACY.values():
         if tool not in found and all(each.what != tool for each in missing):
-            missing.append(NotRead(what=tool, why="no such dump"))
+            missing.append(NotRead(what=tool, why=NO_DUMP))
     return Ruleset([*nft, *legacy], missing)
 
 
@@ -160,7 +165,7 @@ def _nft(
             return tables_of(items, dump.tool, addresses, words)
         missing.append(NotRead(what=dump.tool, why="it is no ruleset in JSON"))
     if all(each.what != NFT for each in missing):
-        missing.append(NotRead(what=NFT, why="no such dump"))
+        missing.append(NotRead(what=NFT, why=NO_DUMP))
     return [
         table_of(
             section,
