@@ -63,7 +63,12 @@ def _encapsulated(walk: Walk, vtep: Link, vxlan: Vxlan, dst: Ip) -> At | Ending:
         dst_port=vxlan.port,
         vni=vxlan.vni,
     )
-    return firewall.drops(walk, "output") or At.UPLINK_PUTS_OUT
+    # Until ip_output the outer packet's device is still the VTEP.
+    return (
+        firewall.drops(walk, "output", (vtep, Device.VTEP), uplink)
+        or firewall.drops(walk, "postrouting", (uplink, Device.UPLINK), uplink)
+        or At.UPLINK_PUTS_OUT
+    )
 
 
 def _bypassed(walk: Walk, vxlan: Vxlan) -> At | Ending:
@@ -139,11 +144,11 @@ def uplink_takes_in(walk: Walk) -> At | Ending:
     walk.passes(link, Device.UPLINK, Direction.IN)
     if outer is None:
         return At.IP_TAKES_IN
-    if dropped := firewall.drops(walk, "prerouting"):
+    if dropped := firewall.drops(walk, "prerouting", (link, Device.UPLINK)):
         return dropped
     if spoofed(walk, link, outer.src, outer.dst):
         return walk.freed(link, Device.UPLINK, "IP_RPFILTER", "ip_rcv_finish_core")
-    if dropped := firewall.drops(walk, "input"):
+    if dropped := firewall.drops(walk, "input", (link, Device.UPLINK)):
         return dropped
     return _unpacked(walk, link, outer)
 
