@@ -87,8 +87,8 @@ def full_mtu(facts: Facts, end: End) -> int | None:
     if end.assumed:
         # A bridge without ports has a MTU of its own choosing: 1500.
         vtep = facts.vtep(end.node, 6 if ":" in end.ip else 4)
-        sizes = [pod.mtu for pod in tables.state.pods] or [vtep.mtu if vtep is not None else None]
-        return max((size for size in sizes if size is not None), default=None)
+        sizes = [pod.mtu for pod in tables.state.pods if pod.mtu is not None]
+        return max(sizes, default=vtep.mtu if vtep is not None else None)
     return next((pod.mtu for pod in tables.state.pods if pod.ip == end.ip), None)
 
 
