@@ -14,3 +14,12 @@ RECEIVER = "node-b"
 @dataclass(frozen=True)
 class Fault(Change):
     """A thing that breaks."""
+
+    traced: tuple[str, ...] = ()
+    """Further words of the trace that meets it, where a plain one does not."""
+    swapped: str = ""
+    """The rule by which traffic of pod-b to pod-a meets it, where that is another one."""
+    spares: str = ""
+    """Why whatever pod-a sends to pod-b arrives all the same; empty: it does not."""
+    hidden: str = ""
+    """Why no table of any node shows it, so that only packets do; empty: a check names it."""
