@@ -1,15 +1,18 @@
-"""Record the cases anew: `python -m tests.recording [NAME...]`, as root. Then update the goldens.
+"""Record the cases that are missing: `python -m tests.recording [--anew] [NAME...]`, as root.
 
-Each case is one trace of pod-a to pod-b in the lab, with the fault of its name injected.
+Each case is a trace of pod-a to pod-b, one of pod-b to pod-a and a check of all nodes, in a lab of
+its own with the fault of its name injected, in the first of the lab's shapes that the fault names.
+What the lab cannot make is constructed of recordings that it can. Update the goldens afterwards.
 """
 
-import subprocess
 import sys
-from pathlib import Path
 
-from tests.cases import BUNDLE, CASES
-
-FLANTRACE = str(Path(sys.executable).parent / "flantrace")
+from tests.cases import BUNDLE, CASES, CHECK, CONSTRUCTION, SWAPPED
+from tests.constructed import CONSTRUCTED
+from tests.lab.universe import Universe
+from tracer.bundle import archive
+from tracer.lab.faults import FAULTS
+from tracer.lab.shape import PLAIN
 
 SPECIAL: dict[str, tuple[str, ...]] = {
     "healthy": ("pod-a", "pod-b"),
@@ -18,45 +21,88 @@ SPECIAL: dict[str, tuple[str, ...]] = {
     "healthy-tcp": ("pod-a", "pod-b", "--probe", "tcp", "--port", "80"),
     "healthy-udp": ("pod-a", "pod-b", "--probe", "udp", "--port", "9"),
     "healthy-host-network": ("pod-a", "host-b"),
+    "healthy-ipv6": ("pod-a", "pod-b"),
+    "healthy-direct-routing": ("pod-a", "pod-b"),
 }
 """Cases without a fault: what is traced."""
 
-
-def flantrace(*words: str) -> int:
-    """Run one command; its stdout is not needed."""
-    return subprocess.run([FLANTRACE, *words], stdout=subprocess.DEVNULL, check=False).returncode
+SHAPES = {"healthy-ipv6": "ipv6", "healthy-direct-routing": "direct-routing"}
+"""Cases without a fault that need a lab of another shape than the plain one."""
 
 
-def faults() -> list[str]:
-    """What the lab can break, by name."""
-    listed = subprocess.run(
-        [FLANTRACE, "lab", "faults"], capture_output=True, text=True, check=True
-    )
-    return [line.split()[0] for line in listed.stdout.splitlines() if line.strip()]
+def shape_of(name: str) -> str:
+    """The lab that a case is recorded in."""
+    return FAULTS[name].shapes[0] if name in FAULTS else SHAPES.get(name, PLAIN.name)
 
 
-def record(name: str) -> None:
-    """One case's bundle."""
-    target = CASES / name / BUNDLE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    words = SPECIAL.get(name, ("pod-a", "pod-b"))
-    if name not in SPECIAL and flantrace("lab", "inject", name) != 0:
-        raise SystemExit(f"cannot inject {name}")
-    code = flantrace("--lab", *words, "--save", str(target))
-    print(f"{name}: exit code {code}, {target.stat().st_size} bytes")
-    if name not in SPECIAL and flantrace("lab", "heal") != 0:
-        raise SystemExit(f"cannot heal {name}")
+def questions(name: str) -> dict[str, tuple[str, ...]]:
+    """What is typed for each recording of a case."""
+    if name in SPECIAL:
+        first, second, *further = SPECIAL[name]
+    else:
+        first, second, *further = "pod-a", "pod-b", *FAULTS[name].traced
+    asked = {BUNDLE: (first, second, *further), SWAPPED: (second, first, *further)}
+    if name in FAULTS or name == "healthy" or name in SHAPES:
+        asked[CHECK] = ("check",)
+    return asked
+
+
+def record(universe: Universe, name: str, *, anew: bool) -> None:
+    """One case's recordings."""
+    missing = {
+        CASES / name / file: words
+        for file, words in questions(name).items()
+        if anew or not (CASES / name / file).exists()
+    }
+    if not missing:
+        return
+    if name in FAULTS:
+        universe.lab("inject", name)
+    for target, words in missing.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        done = universe.flantrace("--lab", *words, "--save", str(target))
+        print(f"{name}: {' '.join(words)}: exit code {done.returncode}")
+        if done.returncode not in (0, 1, 3):
+            raise SystemExit(done.stderr)
+    if name in FAULTS:
+        universe.lab("heal")
+
+
+def record_all(shape: str, names: list[str], *, anew: bool) -> None:
+    """The cases of one shape, in one lab."""
+    universe = Universe()
+    try:
+        universe.lab("up", "--shape", shape)
+        for name in names:
+            record(universe, name, anew=anew)
+    finally:
+        universe.close()
+
+
+def construct(name: str) -> None:
+    """A case of recordings of another one, and the reason why."""
+    construction = CONSTRUCTED[name]
+    folder = CASES / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (BUNDLE, SWAPPED, CHECK):
+        made = construction.made(archive.read(CASES / construction.base / file))
+        archive.write(made, folder / file)
+    (folder / CONSTRUCTION).write_text(f"Constructed, not recorded: {construction.why}\n")
 
 
 def main() -> None:
     """Record the named cases, or all."""
-    if flantrace("lab", "up") != 0:
-        raise SystemExit("the lab does not come up")
-    try:
-        for name in sys.argv[1:] or [*SPECIAL, *faults()]:
-            record(name)
-    finally:
-        flantrace("lab", "down")
+    anew = "--anew" in sys.argv
+    asked = [word for word in sys.argv[1:] if not word.startswith("-")]
+    by_shape: dict[str, list[str]] = {}
+    for name in asked or [*SPECIAL, *FAULTS, *CONSTRUCTED]:
+        if name not in CONSTRUCTED:
+            by_shape.setdefault(shape_of(name), []).append(name)
+    for shape, names in by_shape.items():
+        record_all(shape, names, anew=anew)
+    for name in asked or CONSTRUCTED:
+        if name in CONSTRUCTED:
+            construct(name)
 
 
 if __name__ == "__main__":

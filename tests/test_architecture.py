@@ -13,7 +13,7 @@ LAYERS = (
     {"errors", "model"},
     {"core"},
     {"bundle", "capture", "collect", "render"},
-    {"formats", "session", "ends", "plan", "record", "survey", "agent"},
+    {"formats", "session", "ends", "plan", "peers", "further", "record", "survey", "agent"},
     {"lab"},
     {"api", "cli"},
     {"__main__"},
@@ -22,9 +22,10 @@ LAYERS = (
 
 ALLOWED_SIDEWAYS = {
     ("capture", "collect"), ("collect", "bundle"), ("record", "session"), ("record", "ends"),
+    ("record", "peers"), ("record", "further"), ("further", "peers"), ("further", "session"),
     ("survey", "session"),
 }  # fmt: skip
-"""The codec stands on both banks of the wire; recording is one layer of three files; saved state
+"""The codec stands on both banks of the wire; recording is one layer of a few files; saved state
 and captures are read as an agent reads them: the same objects, the same choice of devices."""
 
 HOMES = {

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import BUNDLE, CASES, CHECK, CONSTRUCTION, SWAPPED, bundle_of
+from tests.conftest import Golden
+from tests.constructed import CONSTRUCTED
 from tracer.core.rules.catalogue import CATALOGUE, LAST, Rule, slug
 from tracer.lab.faults import FAULTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "rules"
-CASES = ROOT / "tests" / "cases"
 RULES = {slug(rule): rule for rule in CATALOGUE}
 NAMELESS = {slug(rule) for rule in LAST}
 """What no rule knows cannot be injected, and has no case of its own."""
@@ -34,8 +36,22 @@ def test_every_rule_has_its_page_and_every_page_its_rule() -> None:
     assert {page.stem for page in PAGES.glob("*.md")} - {"index"} == set(RULES)
 
 
-def test_every_rule_has_its_lab_fault_and_every_fault_its_rule() -> None:
-    assert set(FAULTS) == set(RULES) - NAMELESS
+def test_every_rule_has_its_fault_and_every_fault_its_rule() -> None:
+    """In the lab; or, where the lab cannot make it, in a constructed recording."""
+    assert set(FAULTS) | set(CONSTRUCTED) == set(RULES) - NAMELESS
+    assert set(FAULTS) & set(CONSTRUCTED) == set()
+
+
+def test_a_constructed_case_says_that_it_is_one_and_why() -> None:
+    marked = {path.parent.name: path.read_text() for path in CASES.glob(f"*/{CONSTRUCTION}")}
+    said = {name: f"Constructed, not recorded: {each.why}\n" for name, each in CONSTRUCTED.items()}
+    assert marked == said
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - NAMELESS))
+def test_every_case_is_a_trace_each_way_and_a_check(name: str) -> None:
+    missing = [file for file in (BUNDLE, SWAPPED, CHECK) if not bundle_of(name, file).exists()]
+    assert missing == []
 
 
 def test_every_rule_has_its_recorded_case_and_every_case_its_rule() -> None:
@@ -66,11 +82,11 @@ def test_a_page_has_room_for_the_recorded_output(name: str) -> None:
     assert text.count("<!-- golden:end -->") == 1
 
 
-def test_the_index_lists_every_rule_in_the_order_of_causes() -> None:
-    rows = re.findall(
-        r"^\| \[(.+?)\]\((.+?)\.md\) \| (.+) \|$", (PAGES / "index.md").read_text(), re.M
-    )
-    assert rows == [(name, name, summary(rule)) for name, rule in RULES.items()]
+def test_the_index_lists_every_rule_in_the_order_of_causes(golden: Golden) -> None:
+    """The rows are written by --update-golden."""
+    page = PAGES / "index.md"
+    rows = [f"| [{name}]({name}.md) | {summary(rule)} |\n" for name, rule in RULES.items()]
+    golden(page, re.sub(r"(?:^\| \[.+\n)+", "".join(rows), page.read_text(), flags=re.M))
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -62,6 +62,7 @@ def collect(
     passive_s: float | None = None,
     active: bool = True,
     timeout_s: float = 15.0,
+    family: int | None = None,
     progress: Callable[[str], None] = lambda _stage: None,
 ) -> Bundle:
     """Record one trace. The words mean what the options of `flantrace trace` mean.
@@ -84,6 +85,7 @@ def collect(
         node_exec=node_exec,
         agent=agent,
         timeout_s=timeout_s,
+        family=family,
     )
     recorder = Recorder(order, progress)
     recorder.run()

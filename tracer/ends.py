@@ -41,14 +41,17 @@ def wanted(words: tuple[str, str], namespace: str) -> Wanted:
     )
 
 
-def resolve(words: tuple[str, str], namespace: str, cluster: ClusterState) -> tuple[End, End]:
-    """Both ends, in one address family; behind a Service, on two nodes where there is a choice.
+def resolve(
+    words: tuple[str, str], namespace: str, cluster: ClusterState, only: int | None = None
+) -> tuple[End, End]:
+    """Both ends, in one address family: `only` that one, else IPv4 where both have it.
 
-    NotFound says honestly why an end has no address.
+    Behind a Service, on two nodes where there is a choice. NotFound says honestly why an end
+    has no address.
     """
     sources, destinations = (_candidates(word, namespace, cluster) for word in words)
     for apart in (True, False):
-        for family in (4, 6):
+        for family in (4, 6) if only is None else (only,):
             for source in sources:
                 for destination in destinations:
                     if (
@@ -56,6 +59,8 @@ def resolve(words: tuple[str, str], namespace: str, cluster: ClusterState) -> tu
                         and (source.node != destination.node or not apart)
                     ):  # fmt: skip
                         return source, destination
+    if only is not None:
+        raise _without(only, words, [sources, destinations])
     raise NotFound(
         f"{words[0]} and {words[1]} have no address family in common",
         where=_API,
@@ -68,6 +73,21 @@ def of_ends(cluster: ClusterState, ends: tuple[End, End]) -> ClusterState:
     names = {end.name for end in ends if end.kind is EndKind.POD}
     pods = tuple(pod for pod in cluster.pods if f"{pod.namespace}/{pod.name}" in names)
     return structs.replace(cluster, pods=pods)
+
+
+def _without(family: int, words: tuple[str, str], candidates: list[list[End]]) -> NotFound:
+    """Who has no address of the family that was asked for."""
+    named = [
+        word
+        for word, ends in zip(words, candidates, strict=True)
+        if all(_family(end.ip) != family for end in ends)
+    ]
+    has = "has" if len(named) == 1 else "have"
+    return NotFound(
+        f"{' and '.join(named)} {has} no IPv{family} address",
+        where=_API,
+        hint=f"leave out --family {family}; is the cluster dual stack?",
+    )
 
 
 def _candidates(word: str, namespace: str, cluster: ClusterState) -> list[End]:

@@ -6,9 +6,7 @@ anything left to wait for".
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,30 +16,23 @@ import msgspec
 from tracer import __version__
 from tracer.collect.kube import Api
 from tracer.collect.kube_questions import traced
-from tracer.core.leases import leases, net_conf
-from tracer.core.settle import NEIGHBOUR_S, UNDERLAY_S, Waiting, lost_on_underlay, waiting
-from tracer.core.sightings import USUAL_PORTS
-from tracer.core.tables import Tables
+from tracer.core.case import Case
+from tracer.core.facts import Facts
+from tracer.core.settle import NEIGHBOUR_S, UNDERLAY_S, Waiting, waiting
+from tracer.core.verdict import other_backend
 from tracer.ends import of_ends, resolve, wanted
 from tracer.errors import CollectFailed
+from tracer.further import Further
 from tracer.model.bundle import FORMAT, Bundle
-from tracer.model.cluster import ClusterState
-from tracer.model.lease import Lease
-from tracer.model.message import PROTOCOL, Datagram, Probe, Start
-from tracer.model.path import Way
+from tracer.model.message import Probe
 from tracer.model.record import Record
 from tracer.model.request import EndKind, ProbeKind, ProbePlan, Request
+from tracer.peers import Peers
 from tracer.session import Session
 
 INTERVAL_MS = 10
 REPLY_MS = 1000
 """How long a probe's own socket waits for its answer."""
-
-DATAGRAM_S = 1.0
-"""How long a test datagram may take between two uplinks."""
-
-VXLAN_PORT = 8472
-"""The Linux kernel's default, which flannel leaves alone (flannel vxlan.go: Port 0)."""
 
 
 class Order(Record, frozen=True, kw_only=True):
@@ -60,6 +51,8 @@ class Order(Record, frozen=True, kw_only=True):
     node_exec: str
     agent: str | None
     timeout_s: float
+    family: int | None = None
+    """4 or 6; None: IPv4 where both ends have it."""
 
 
 class Recorder:
@@ -72,7 +65,7 @@ class Recorder:
         api = Api(order.kubeconfig, order.context, order.timeout_s)
         cluster, self._not_permitted = traced(api, asked)
         self._probe_id = os.getpid() & 0xFFFF
-        source, destination = resolve(words, order.namespace, cluster)
+        source, destination = resolve(words, order.namespace, cluster, order.family)
         self._cluster = of_ends(cluster, (source, destination))
         self._order = order
         self._request = Request(
@@ -86,21 +79,27 @@ class Recorder:
         )
         self._progress = progress
         self._session = Session(order.node_exec, order.agent)
-        self._datagrams: list[Datagram] = []
         self._created_at = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
-        self._datagram_port = random.randint(20_000, 30_000)
+        self._peers = Peers(self._request, cluster, self._session.nodes)
+        self._further = Further(self._peers, self._session, progress)
 
     def run(self) -> None:
-        """Record from the first agent's start to the last one's end."""
+        """Record from the first agent's start to the last one's end; nothing where flannel's
+
+        backend is one that flantrace does not follow.
+        """
         session, request = self._session, self._request
+        if other_backend(Case(Facts(self.bundle()), request, ())) is not None:
+            return
         nodes = list(dict.fromkeys((request.source.node, request.destination.node)))
         try:
-            session.start({node: self._start(node) for node in nodes})
+            port = self._further.datagram_port
+            session.start({node: self._peers.start(node, port) for node in nodes})
             self._await_ready(nodes)
             if request.source.node in session.ready and not request.predict:
                 self._send_or_watch()
             if request.active and set(nodes) <= set(session.ready):
-                self._test_underlay()
+                self._further.run(self.bundle)
         finally:
             session.stop(patience_s=3.0)
         if not session.nodes and not session.observations:
@@ -120,7 +119,7 @@ class Recorder:
             agents=session.reports(),
             observations=tuple(session.observations),
             sent=tuple(session.sent),
-            datagrams=tuple(self._datagrams),
+            datagrams=tuple(self._further.datagrams),
             troubles=(*session.troubles, *self._not_permitted),
         )
 
@@ -186,67 +185,6 @@ class Recorder:
                 min(time.monotonic() + 0.2, begun + patience[state]),
             )
 
-    def _test_underlay(self) -> None:
-        """Requests or replies vanished between the uplinks: is it VXLAN's port, or every port?"""
-        lost = lost_on_underlay(self.bundle())
-        if not lost:
-            return
-        request = self._request
-        ends = (request.source.node, request.destination.node)
-        sender, receiver = ends if lost[0].way is Way.REQUEST else ends[::-1]
-        addresses = {lease.node: lease.public_ip for lease in self._leases()}
-        src, dst = addresses.get(sender), addresses.get(receiver)
-        if src is None or dst is None:
-            return
-        port = self._port_of(sender)
-        test = Datagram(src=src, dst=dst, src_port=self._datagram_port, ports=(port, port + 1))
-        self._progress(f"testing the underlay: one datagram to udp {port} and one to {port + 1}")
-        self._datagrams.append(test)
-        self._session.send(sender, test)
-        session = self._session
-        seen = len(session.observations)
-        session.listen(lambda: len(session.observations) >= seen + 4, time.monotonic() + DATAGRAM_S)
-
-    def _start(self, node: str) -> Start:
-        """What the agent on one node is to watch."""
-        request = self._request
-        ends = (request.source, request.destination)
-        others = {end.node for end in ends} - {node}
-        lease_of = {lease.node: lease for lease in self._leases()}
-        peers = [lease_of[other] for other in sorted(others) if other in lease_of]
-        return Start(
-            protocol=PROTOCOL,
-            version=__version__,
-            node=node,
-            pair=(request.source.ip, request.destination.ip),
-            watch=not request.predict,
-            pods=tuple(
-                end.ip
-                for end in ends
-                if end.node == node and end.kind is EndKind.POD and not end.host_network
-            ),
-            peers=tuple(lease.public_ip for lease in peers if lease.public_ip is not None)
-            or _internal_ips(self._cluster, others, request.source.ip),
-            vxlan_ports=tuple(sorted(USUAL_PORTS | {self._vxlan_port()})),
-            neighbours=tuple(_first(lease) for lease in peers if lease.pod_cidr is not None),
-            datagram_port=self._datagram_port if request.active else 0,
-        )
-
-    def _leases(self) -> list[Lease]:
-        """Leases of the address family that is traced."""
-        family = ipaddress.ip_address(self._request.source.ip).version
-        return [lease for lease in leases(self._cluster) if lease.family == family]
-
-    def _vxlan_port(self) -> int:
-        read = net_conf(self._cluster, self._session.nodes.values())
-        return (read.port if read is not None else None) or VXLAN_PORT
-
-    def _port_of(self, node: str) -> int:
-        """The UDP port that a node's VTEP really sends to."""
-        state = self._session.nodes.get(node)
-        vtep = Tables(state).vtep(None, 4) or Tables(state).vtep(None, 6) if state else None
-        return vtep.vxlan.port if vtep is not None and vtep.vxlan else self._vxlan_port()
-
     def _probes(self, plan: ProbePlan) -> list[Probe]:
         """The small ones, then one of the overlay's full MTU."""
         source = self._request.source
@@ -266,19 +204,3 @@ class Recorder:
         if not plan.full_mtu or plan.kind is not ProbeKind.ICMP:
             return [first]
         return [first, msgspec.structs.replace(first, first_seq=plan.count + 1, count=1, size=0)]
-
-
-def _internal_ips(cluster: ClusterState, nodes: set[str], like: str) -> tuple[str, ...]:
-    """Where a peer has no lease: its InternalIPs, so that the uplink can still be found."""
-    family = ipaddress.ip_address(like).version
-    return tuple(
-        ip
-        for node in cluster.nodes
-        if node.name in nodes
-        for ip in node.internal_ips
-        if ipaddress.ip_address(ip).version == family
-    )
-
-
-def _first(lease: Lease) -> str:
-    return str(ipaddress.ip_network(lease.pod_cidr or "", strict=False).network_address)

@@ -1,5 +1,7 @@
 """Observations -> paths."""
 
+from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -8,10 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests import packets as p
-from tests.builders import POD, agent, bundle, cluster, pod_end, request, state
+from tests.builders import FLANNEL, POD, agent, bundle, cluster, pod_end, request, state
 from tests.packets import (
     BRIDGE_IN,
     BRIDGE_OUT,
+    IPV6,
     SYN,
     TCP,
     UDP,
@@ -19,6 +22,7 @@ from tests.packets import (
     UPLINK_OUT,
     VTEP_IN,
     VTEP_OUT,
+    ethernet,
     freed,
     ipv4,
     journey,
@@ -30,6 +34,7 @@ from tests.packets import (
 )
 from tracer.core.annotate import annotated
 from tracer.core.correlate import correlate
+from tracer.core.end import freed_for
 from tracer.core.facts import Facts
 from tracer.core.sightings import icmp_errors
 from tracer.model.bundle import AgentEnd, Bundle
@@ -382,6 +387,36 @@ def test_arp_that_the_vtep_cannot_send_belongs_to_the_packet_that_waits_for_it()
     assert path.drop == own.drop
     assert path.drop is not None
     assert path.drop.reason == "NEIGH_FAILED"
+
+
+def test_ipv6_asks_by_a_solicitation_and_names_no_reason_when_it_gives_up() -> None:
+    """The kernel's ndisc_error_report frees what waited without a reason (Linux 6.18)."""
+    pods, vtep = ("fd00:10:244:1::2", "fd00:10:244:2::2"), "fd00:10:244:2::"
+    echo = p.ipv6(*pods, p.ICMPV6, p.echo(7, 1, v6=True))
+    asks = bytes([135, 0, 0, 0, 0, 0, 0, 0]) + ip_address(vtep).packed + bytes([1, 1]) + bytes(6)
+    question = p.ipv6("fe80::1", "ff02::1:ff00:0", p.ICMPV6, asks)
+    route = Route(destination="fd00:10:244:2::/64", gateway=vtep, ifindex=FLANNEL, onlink=True)
+    asked = replace(
+        request(),
+        source=pod_end("node-a", ip=pods[0]),
+        destination=pod_end("node-b", ip=pods[1]),
+    )
+    came = replace(seen("node-a", Device.BRIDGE, Direction.IN, b""), headers=ethernet(echo, IPV6))
+    freed6 = partial(freed, "node-a", Device.VTEP, ethertype=IPV6)
+    observations = (
+        came,
+        freed6("NO_TX_TARGET", question, at=20, skb=0x77, caller="vxlan_xmit"),
+        freed6("NOT_SPECIFIED", echo, at=3_000_000, caller="neigh_invalidate"),
+    )
+    facts = bundle(state("node-a", routes=(route,)), request=asked, observations=observations)
+    path = only(correlate(facts))
+    assert trail(path) == ["a bridge in", "a vtep freed", "a vtep freed"]
+    question_hop, own = path.hops[1:]
+    assert question_hop.packet is not None
+    assert question_hop.packet.arp is not None
+    assert question_hop.packet.arp.target_ip == vtep
+    assert path.drop == own.drop
+    assert freed_for(path.drop, "NEIGH_FAILED")
 
 
 def test_where_only_the_arp_was_freed_the_packet_ended_with_it() -> None:

@@ -1,6 +1,7 @@
 """Bytes -> Packet."""
 
 from hashlib import blake2s
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given, settings
@@ -111,6 +112,31 @@ def test_a_freed_packet_begins_at_ip_whatever_its_ethertype_says() -> None:
     assert packet.src_mac is None
 
 
+def test_ipv6_asks_for_a_neighbour_by_a_solicitation() -> None:
+    target = ip_address("fd00:2::").packed
+    option = bytes([1, 1]) + bytes.fromhex("02f600000001")
+    asked = bytes([135, 0, 0, 0, 0, 0, 0, 0]) + target + option
+    question = ipv6("fd00:1::", "ff02::1:ff00:0", p.ICMPV6, asked)
+    packet = decoded(ethernet(question, IPV6))
+    assert packet.inner is None
+    assert packet.arp is not None
+    assert (packet.arp.operation, packet.arp.target_ip) == ("who-has", "fd00:2::")
+    assert (packet.arp.sender_ip, packet.arp.sender_mac) == ("fd00:1::", "02:f6:00:00:00:01")
+    told = bytes([136, 0, 0, 0, 0, 0, 0, 0]) + target
+    answer = decoded(ethernet(ipv6("fd00:2::", "fd00:1::", p.ICMPV6, told), IPV6))
+    assert answer.arp is not None
+    assert (answer.arp.operation, answer.arp.sender_mac) == ("is-at", answer.src_mac)
+
+
+def test_a_solicitation_that_names_no_mac_is_an_ordinary_packet() -> None:
+    asked = bytes([135, 0, 0, 0, 0, 0, 0, 0]) + ip_address("fd00:2::").packed
+    question = ipv6("::", "ff02::1:ff00:0", p.ICMPV6, asked)
+    packet = decode(observed(question, ethernet=False, ethertype=IPV6), frozenset({PORT}))
+    assert packet.arp is None
+    assert packet.inner is not None
+    assert packet.inner.icmp_type == 135
+
+
 def test_arp_says_who_asks_for_whom() -> None:
     question = p.arp("10.244.2.0", "10.244.1.0")
     packet = decode(
@@ -182,10 +208,10 @@ def test_a_transport_header_that_makes_no_sense_is_read_as_far_as_it_does() -> N
     inner = decoded(ethernet(ipv4(A, B, TCP, bytes(segment)))).inner
     assert inner is not None
     assert (inner.tcp_seq, inner.payload_length) == (7, None)
-    solicitation = ipv6("fd00::1", "ff02::1", p.ICMPV6, bytes([135, 0]) + bytes(22))
+    solicitation = ipv6("fd00::1", "ff02::2", p.ICMPV6, bytes([133, 0]) + bytes(6))
     inner = decoded(ethernet(solicitation, IPV6)).inner
     assert inner is not None
-    assert (inner.icmp_type, inner.icmp_id) == (135, None)
+    assert (inner.icmp_type, inner.icmp_id) == (133, None)
 
 
 def test_extension_headers_that_are_cut_off_leave_the_addresses() -> None:

@@ -2,7 +2,19 @@
 
 from msgspec.structs import replace
 
-from tests.builders import agent, api_node, bundle, cluster, pod_end, request, state
+from tests.builders import (
+    ETH0,
+    agent,
+    api_node,
+    bundle,
+    cluster,
+    mac,
+    pod_cidr,
+    pod_end,
+    request,
+    state,
+    underlay,
+)
 from tests.changes import without_fdb, without_neighbours
 from tests.core.rules.asking import case, rules_of, words
 from tests.paths import (
@@ -24,6 +36,7 @@ from tracer.model.message import Sent
 from tracer.model.observation import Device
 from tracer.model.path import Entry, Mark, Outcome, Path, Way
 from tracer.model.request import ProbeKind, ProbePlan
+from tracer.model.state import NodeState
 
 AT_VTEP = freed_on("node-a", Device.VTEP, "flannel.1")
 SILENT = "the agent on node-b did not answer to the end"
@@ -136,6 +149,51 @@ def test_another_backend_is_named_and_that_is_all() -> None:
         "flannel's backend on node-b is host-gw: flantrace follows vxlan only."
     )
     assert (told.verdict.exit_code, told.findings) == (3, ())
+    assert (told.overlay.vni, told.overlay.port) == (None, None)
+
+
+def routed_directly(node: str, peer: str) -> NodeState:
+    """A node whose flanneld does DirectRouting: no entry of the VTEP has a part in it."""
+    healthy = state(node)
+    routes = tuple(
+        replace(r, gateway=underlay(peer), ifindex=ETH0, onlink=False)
+        if r.destination == pod_cidr(peer)
+        else r
+        for r in healthy.routes
+    )
+    return replace(healthy, routes=routes, neighbours=(), fdb=())
+
+
+def bare(one: Path) -> Path:
+    """The same way without VXLAN, addressed to the uplinks' own MACs."""
+    hops = tuple(
+        replace(hop, packet=replace(hop.packet, outer=None, inner=replace(
+            hop.packet.inner, dst_mac=mac(hop.node, "eth0")
+        )))
+        for hop in one.hops
+        if hop.device is not Device.VTEP and hop.packet is not None and hop.packet.inner is not None
+    )  # fmt: skip
+    return replace(one, hops=hops)
+
+
+def test_direct_routing_has_no_macs_no_vxlan_and_no_finding() -> None:
+    nodes = (routed_directly("node-a", "node-b"), routed_directly("node-b", "node-a"))
+    told = judge(case(*nodes, paths=[bare(one) for one in all_well()]))
+    assert (told.macs, told.findings) == ((), ())
+    assert (told.overlay.vni, told.overlay.port) == (None, None)
+    assert told.overlay.destination_underlay == "192.0.2.12"
+    assert told.verdict.exit_code == 0
+
+
+def test_the_macs_of_bare_packets_are_no_vteps() -> None:
+    """DirectRouting, and node-a's tables were not read: what came in was for node-b's eth0."""
+    told = judge(
+        case(
+            nodes={"node-b": routed_directly("node-b", "node-a")},
+            paths=[bare(one) for one in all_well()],
+        )
+    )
+    assert [row.wire for row in told.macs] == [None]
 
 
 def test_pods_of_one_node_have_nothing_to_do_with_the_overlay() -> None:

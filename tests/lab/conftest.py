@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.universe import Universe
+from tracer.lab.shape import PLAIN
 
 PING = str(Path(__file__).with_name("ping.py"))
 
@@ -27,15 +28,55 @@ def universe() -> Iterator[Universe]:
     made.close()
 
 
+class Shapes:
+    """Healthy labs of three nodes by shape: the plain one stays, of the others one at a time."""
+
+    def __init__(self) -> None:
+        self._plain: Universe | None = None
+        self._other: tuple[str, Universe] | None = None
+
+    def of(self, shape: str) -> Universe:
+        """A lab of that shape."""
+        if shape == PLAIN.name:
+            self._plain = self._plain or _up(shape)
+            return self._plain
+        if self._other is None or self._other[0] != shape:
+            self._close_other()
+            self._other = shape, _up(shape)
+        return self._other[1]
+
+    def _close_other(self) -> None:
+        if self._other is not None:
+            self._other[1].close()
+            self._other = None
+
+    def close(self) -> None:
+        """Take all labs down."""
+        self._close_other()
+        if self._plain is not None:
+            self._plain.close()
+
+
+def _up(shape: str) -> Universe:
+    made = Universe()
+    made.lab("up", "--shape", shape)
+    return made
+
+
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Universe]:
-    """A universe with a healthy lab of three nodes. A test that breaks it heals it."""
+def shapes() -> Iterator[Shapes]:
+    """Labs by shape. A test that breaks one heals it."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
-    made = Universe()
-    made.lab("up")
+    made = Shapes()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def lab(shapes: Shapes) -> Universe:
+    """A universe with a healthy plain lab of three nodes. A test that breaks it heals it."""
+    return shapes.of(PLAIN.name)
 
 
 def ping(lab: Universe, source: str, destination: str, size: int = 56, seconds: float = 1) -> str:

@@ -1,7 +1,8 @@
 """Everything in a lab that a fault could touch, as lines of text that can be compared.
 
-Left out: counters, times, IPv6 (link-local addresses settle late), the state of carriers (the
-kernel reports it up to a second late), and what traffic makes by itself (dynamic neighbours).
+Left out: counters, times, IPv6's link-local and multicast addresses (they settle late), the state
+of carriers (the kernel reports it up to a second late), and what traffic makes by itself (dynamic
+neighbours).
 """
 
 import json
@@ -24,8 +25,10 @@ API = (
     "/apis/apps/v1/daemonsets",
 )
 PLAIN = ("ifindex", "mtu", "address", "master", "link", "txqlen")
-DATA = ("id", "local", "port", "link", "learning", "gbp")
+DATA = ("id", "local", "local6", "port", "link", "learning", "gbp")
 PORT = ("hairpin", "learning", "flood", "isolated", "guard", "cost", "priority")
+PASSING = ("fe80:", "ff00:", "multicast ", "::1")
+"""How IPv6 routes begin that come and go with devices."""
 BOOKKEEPING = ("resourceVersion", "uid", "creationTimestamp")
 
 
@@ -68,6 +71,8 @@ def _asked(lab: Universe, place: str) -> list[Any]:
         f"ip -n {place} -j -4 route show table all",
         f"ip -n {place} -j -4 rule",
         f"ip -n {place} -j -4 neigh show nud permanent",
+        f"ip -n {place} -j -6 route show table all",
+        f"ip -n {place} -j -6 neigh show nud permanent",
         f"bridge -n {place} -j fdb show",
     )
     script = "; echo; echo ---; ".join(questions)
@@ -85,7 +90,9 @@ def _veth_names(kernel: dict[str, list[Any]]) -> dict[str, str]:
 
 
 def _kernel(place: str, answers: list[Any]) -> list[str]:
-    links, routes, rules, neighbours, fdb = answers
+    links, routes, rules, neighbours, routes6, neighbours6, fdb = answers
+    routes += [each for each in routes6 if not each["dst"].startswith(PASSING)]
+    neighbours += neighbours6
     lines = [line for link in links for line in _link(place, link)]
     lines += [f"route {_words(each)}" for each in routes]
     lines += [f"rule {_words(each)}" for each in rules]
@@ -106,7 +113,7 @@ def _link(place: str, link: dict[str, Any]) -> list[str]:
     facts |= {f"port.{key}": slave[key] for key in PORT if key in slave}
     lines = [f"{about} {key} = {value}" for key, value in facts.items()]
     for each in link["addr_info"]:
-        if each["family"] == "inet":
+        if each["family"] == "inet" or each["scope"] == "global":
             lines.append(f"{about} address {each['local']}/{each['prefixlen']} {each['scope']}")
     return lines
 
@@ -129,11 +136,13 @@ def _node(lab: Universe, node: str) -> list[str]:
     spaces = [f"--net=/run/netns/{node}", f"--mount=/run/flantrace-lab/mnt/{node}"]
     script = (
         "grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv4/ip_forward; echo ---; iptables-save;"
+        "echo ---; ip6tables-save;"
         "echo ---; find /run/flannel /etc/cni /var/lib/cni -type f -size -9k -exec grep -H . {} +"
     )
     found = lab.output(["nsenter", *spaces, "--", "sh", "-c", script]).split("---\n")
-    sysctls, rules, files = (part.splitlines() for part in found)
-    return [*_sysctls(sysctls), *_rules(rules), *(f"file {line}" for line in files)]
+    sysctls, rules, rules6, files = (part.splitlines() for part in found)
+    firewall = [*_rules("iptables", rules), *_rules("ip6tables", rules6)]
+    return [*_sysctls(sysctls), *firewall, *(f"file {line}" for line in files)]
 
 
 def _sysctls(lines: list[str]) -> list[str]:
@@ -149,7 +158,7 @@ def _sysctls(lines: list[str]) -> list[str]:
     return shown
 
 
-def _rules(lines: list[str]) -> list[str]:
+def _rules(tool: str, lines: list[str]) -> list[str]:
     """iptables-save, each rule with its place in its chain, without counters."""
     shown, table, places = [], "", Counter[str]()
     for line in lines:
@@ -157,11 +166,11 @@ def _rules(lines: list[str]) -> list[str]:
             table = line[1:]
         elif line.startswith(":"):
             policy = re.sub(r" \[.*", "", line)
-            shown.append(f"iptables {table} {policy}")
+            shown.append(f"{tool} {table} {policy}")
         elif line.startswith("-A"):
             chain = f"{table} {line.split()[1]}"
             places[chain] += 1
-            shown.append(f"iptables {chain} {places[chain]}: {line}")
+            shown.append(f"{tool} {chain} {places[chain]}: {line}")
     return shown
 
 

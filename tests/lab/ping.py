@@ -9,6 +9,9 @@ import struct
 import sys
 import time
 
+V4_DONT_FRAGMENT = (socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, DO
+V6_DONT_FRAGMENT = (socket.IPPROTO_IPV6, 62, 1)  # IPV6_DONTFRAG
+
 
 def checksum(data: bytes) -> int:
     data += b"\0" * (len(data) % 2)
@@ -18,15 +21,29 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def ping(destination: str, size: int, seconds: float) -> str:
-    ident = os.getpid() & 0xFFFF
+def request(kind: int, ident: int, size: int) -> bytes:
+    """Over IPv6 the kernel fills in the checksum."""
     payload = bytes(range(256)) * (size // 256 + 1)
-    body = struct.pack("!BBHHH", 8, 0, 0, ident, 1) + payload[:size]
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
-        raw.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, DO: Don't Fragment
+    body = struct.pack("!BBHHH", kind, 0, 0, ident, 1) + payload[:size]
+    return body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+
+
+def opened(v6: bool) -> socket.socket:
+    family = socket.AF_INET6 if v6 else socket.AF_INET
+    raw = socket.socket(
+        family, socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
+    )
+    raw.setsockopt(*(V6_DONT_FRAGMENT if v6 else V4_DONT_FRAGMENT))
+    return raw
+
+
+def ping(destination: str, size: int, seconds: float) -> str:
+    v6 = ":" in destination
+    reply, errors = (129, (1, 2, 3)) if v6 else (0, (3, 11))
+    ident = os.getpid() & 0xFFFF
+    with opened(v6) as raw:
         try:
-            raw.sendto(body, (destination, 0))
+            raw.sendto(request(128 if v6 else 8, ident, size), (destination, 0))
         except OSError as error:
             return error.strerror or repr(error)
         until = time.monotonic() + seconds
@@ -36,11 +53,12 @@ def ping(destination: str, size: int, seconds: float) -> str:
                 packet, source = raw.recvfrom(65535)
             except TimeoutError:
                 break
-            header = (packet[0] & 15) * 4
+            # IPv4's raw sockets hand out the IP header as well.
+            header = 0 if v6 else (packet[0] & 15) * 4
             kind, code = packet[header : header + 2]
-            if kind == 0 and packet[header + 4 : header + 6] == struct.pack("!H", ident):
+            if kind == reply and packet[header + 4 : header + 6] == struct.pack("!H", ident):
                 return "echo reply"
-            if kind in (3, 11):
+            if kind in errors:
                 return f"icmp {kind}/{code} from {source[0]}"
     return "nothing"
 

@@ -1,41 +1,61 @@
 """Each fault makes exactly its difference of state, and healing takes exactly that away."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Golden
-from tests.lab.conftest import ping
+from tests.lab.conftest import Shapes, ping
 from tests.lab.dump import difference, state
 from tests.lab.universe import Universe
+from tracer.lab import overlay
 from tracer.lab.faults import FAULTS
+from tracer.lab.plan import planned
+from tracer.lab.shape import SHAPES
 
 pytestmark = pytest.mark.lab
 
 DIFFERENCES = Path(__file__).with_name("differences")
-FULL_MTU = 1450 - 28
-"""Payload of an ICMP echo that fills the overlay's MTU."""
+IN_ORDER_OF_SHAPES = sorted(FAULTS, key=lambda name: list(SHAPES).index(FAULTS[name].shapes[0]))
 
 
 @pytest.fixture(scope="module")
 def healthy(lab: Universe) -> list[str]:
+    return health(lab)
+
+
+@lru_cache
+def health(lab: Universe) -> list[str]:
     lab.lab("heal")
     return state(lab)
 
 
-@pytest.mark.parametrize("name", FAULTS)
+def answers(lab: Universe, shape: str, seconds: float) -> set[str]:
+    """What pod-b answers to packets that fill the overlay's MTU, in each family of the lab."""
+    vteps = overlay.healthy_vteps(planned(3, SHAPES[shape])[0])
+    pods = zip(planned(3, SHAPES[shape])[1].pods[0].ips, vteps, strict=True)
+    return {
+        ping(lab, "pod-a", ip, vtep.mtu - (48 if ":" in ip else 28), seconds) for ip, vtep in pods
+    }
+
+
+@pytest.mark.parametrize("name", IN_ORDER_OF_SHAPES)
 def test_a_fault_makes_exactly_its_difference_and_heal_takes_it_away(
-    lab: Universe, healthy: list[str], golden: Golden, name: str
+    shapes: Shapes, golden: Golden, name: str
 ) -> None:
+    shape = FAULTS[name].shapes[0]
+    lab = shapes.of(shape)
+    before = health(lab)
     lab.lab("inject", name)
     try:
-        found = difference(healthy, state(lab))
-        answer = ping(lab, "pod-a", "10.244.2.2", FULL_MTU, 0.5)
+        found = difference(before, state(lab))
+        answered = answers(lab, shape, 0.5)
     finally:
         lab.lab("heal")
-    assert answer != "echo reply", "the fault does not hit the traffic of pod-a to pod-b"
-    assert difference(healthy, state(lab)) == "", "heal did not restore everything"
-    assert ping(lab, "pod-a", "10.244.2.2", FULL_MTU, 2) == "echo reply"
+    assert answered != {"echo reply"}, "the fault does not hit the traffic of pod-a to pod-b"
+    assert difference(before, state(lab)) == "", "heal did not restore everything"
+    assert answers(lab, shape, 2) == {"echo reply"}
     golden(DIFFERENCES / f"{name}.txt", found)
 
 
@@ -67,6 +87,7 @@ def test_a_second_fault_is_refused_until_heal(lab: Universe) -> None:
 def test_every_fault_is_listed_on_one_line_with_its_name_first(lab: Universe) -> None:
     listed = lab.lab("faults").splitlines()
     assert [line.split()[0] for line in listed] == list(FAULTS)
+    assert all(shape in SHAPES for fault in FAULTS.values() for shape in fault.shapes)
     assert all(len(line.split(maxsplit=1)[1]) > 20 for line in listed)
 
 

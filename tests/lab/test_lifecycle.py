@@ -13,14 +13,6 @@ from tests.lab.universe import Universe
 
 pytestmark = pytest.mark.lab
 
-LOOK = """
-sed 's/^[0-9]* [0-9]* [^ ]* //; s/ shared:[0-9]*//' /proc/self/mountinfo | sort
-find /run /etc/cni /var/lib/cni 2>/dev/null | sort
-ip -o link | grep -o '^[0-9]*: [^ ]*'
-ip -4 route
-grep -r . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf 2>/dev/null
-"""
-
 
 @pytest.fixture(params=["private", "shared"])
 def any_universe(request: pytest.FixtureRequest) -> Iterator[Universe]:
@@ -29,28 +21,23 @@ def any_universe(request: pytest.FixtureRequest) -> Iterator[Universe]:
     made.close()
 
 
-def look(universe: Universe) -> str:
-    """Mounts, files, devices, routes, sysctls and processes, as they are now."""
-    return universe.output(["sh", "-c", LOOK]) + "\n".join(universe.processes())
-
-
 def test_down_leaves_the_machine_as_up_found_it(any_universe: Universe) -> None:
-    before = look(any_universe)
+    before = any_universe.look()
     any_universe.lab("up")
-    assert look(any_universe) != before
+    assert any_universe.look() != before
     for name in ("public-ip-duplicate", "cloud-sg-8472"):
         any_universe.lab("inject", name)
         assert ping(any_universe, "pod-a", "10.244.2.2", seconds=0.3) != "echo reply"
         any_universe.lab("heal")
     assert ping(any_universe, "pod-a", "10.244.2.2") == "echo reply"
     any_universe.lab("down")
-    assert look(any_universe) == before
+    assert any_universe.look() == before
 
 
 def test_down_with_a_fault_in_force_and_a_process_inside_leaves_nothing(
     universe: Universe,
 ) -> None:
-    before = look(universe)
+    before = universe.look()
     universe.lab("up", "--nodes", "2")
     universe.lab("inject", "public-ip-duplicate")
     command = [*universe.inside, sys.executable, "-m", "tracer", "lab", "exec", "pod-b", "--"]
@@ -64,7 +51,7 @@ def test_down_with_a_fault_in_force_and_a_process_inside_leaves_nothing(
         assert stubborn.stdout.readline() == "ready\n"
         universe.lab("down")
         assert stubborn.wait(5) == -signal.SIGKILL
-    assert look(universe) == before
+    assert universe.look() == before
 
 
 def test_up_twice_is_no_error_and_changes_nothing(universe: Universe) -> None:
@@ -83,7 +70,7 @@ def test_up_twice_is_no_error_and_changes_nothing(universe: Universe) -> None:
     "stage", ["state.json", "kubeconfig", "mnt/node-a", "mnt/node-c", "healthy.json"]
 )
 def test_up_works_after_a_crash_in_the_middle(universe: Universe, stage: str) -> None:
-    before = look(universe)
+    before = universe.look()
     crashed = subprocess.Popen(
         [*universe.inside, sys.executable, "-m", "tracer", "lab", "up"],
         stdout=subprocess.DEVNULL,
@@ -97,7 +84,7 @@ def test_up_works_after_a_crash_in_the_middle(universe: Universe, stage: str) ->
     universe.lab("up")
     assert ping(universe, "pod-a", "10.244.3.2") == "echo reply"
     universe.lab("down")
-    assert look(universe) == before
+    assert universe.look() == before
 
 
 def test_up_works_after_the_api_server_died(universe: Universe) -> None:
@@ -111,12 +98,12 @@ def test_up_works_after_the_api_server_died(universe: Universe) -> None:
 
 def test_a_strangers_namespace_of_the_same_name_is_refused_and_kept(universe: Universe) -> None:
     universe.output(["ip", "netns", "add", "node-b"])
-    before = look(universe)
+    before = universe.look()
     done = universe.flantrace("lab", "up")
     assert done.returncode == 4
     assert "node-b" in done.stderr
     assert "ip netns delete node-b" in done.stderr
-    assert look(universe) == before
+    assert universe.look() == before
     universe.output(["ip", "netns", "delete", "node-b"])
 
 

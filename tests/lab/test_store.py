@@ -13,6 +13,7 @@ from tracer.lab.apiserver.selectors import field_test, label_test
 from tracer.lab.apiserver.store import Store
 from tracer.lab.apiserver.tables import human_duration, table
 from tracer.lab.apiserver.target import target_of
+from tracer.lab.apiserver.writes import delete, patch
 from tracer.lab.rest import difference
 
 
@@ -205,3 +206,21 @@ def test_pods_are_selected_by_their_address() -> None:
     held = {**pod("a"), "status": {"podIP": "10.244.1.2"}}
     assert field_test("status.podIP=10.244.1.2", PODS)(held)
     assert not field_test("status.podIP=10.244.1.3", PODS)(held)
+
+
+def test_what_a_finalizer_holds_is_marked_and_goes_with_its_last_finalizer() -> None:
+    store = Store()
+    target = target_of("/api/v1/namespaces/default/pods/a")
+    store.create(PODS, pod("a"))
+    held = {"metadata": {"finalizers": ["example.org/wait"]}}
+    merge = "application/merge-patch+json"
+    patch(store, target, json.dumps(held).encode(), merge, dry=False)
+    marked = delete(store, target, b"", dry=False)
+    assert marked["metadata"]["deletionTimestamp"]
+    assert delete(store, target, b"", dry=False) == marked
+    undone = {"metadata": {"deletionTimestamp": None}}
+    patch(store, target, json.dumps(undone).encode(), merge, dry=False)
+    assert store.one(PODS, ("default", "a"))["metadata"]["deletionTimestamp"]
+    freed: Object = {"metadata": {"finalizers": []}}
+    patch(store, target, json.dumps(freed).encode(), merge, dry=False)
+    assert store.every(PODS) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tracer.lab.faults import FAULTS
+from tracer.lab.shape import PLAIN
 
 pytestmark = pytest.mark.lab
 
@@ -21,20 +22,36 @@ def flantrace(*words: str, timeout: float = 60) -> subprocess.CompletedProcess[s
     )
 
 
+def up(shape: str = PLAIN.name) -> None:
+    done = flantrace("lab", "up", "--shape", shape)
+    assert done.returncode == 0, done.stderr
+
+
+def down() -> None:
+    assert flantrace("lab", "down").returncode == 0
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[None]:
-    up = flantrace("lab", "up")
-    assert up.returncode == 0, up.stderr
+    up()
     yield
-    assert flantrace("lab", "down").returncode == 0
+    down()
 
 
 @pytest.fixture
 def fault(lab: None, request: pytest.FixtureRequest) -> Iterator[str]:  # noqa: ARG001
     name = str(request.param)
+    shape = FAULTS[name].shapes[0]
+    if shape != PLAIN.name:
+        down()
+        up(shape)
     done = flantrace("lab", "inject", name)
     assert done.returncode == 0, done.stderr
     yield name
+    if shape != PLAIN.name:
+        down()
+        up()
+        return
     healed = flantrace("lab", "heal")
     assert healed.returncode == 0, healed.stderr
 

@@ -7,6 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+LOOK = """
+sed 's/^[0-9]* [0-9]* [^ ]* //; s/ shared:[0-9]*//' /proc/self/mountinfo | sort
+find /run /etc/cni /var/lib/cni 2>/dev/null | sort
+ip -o link | grep -o '^[0-9]*: [^ ]*'
+ip -4 route
+grep -r . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf 2>/dev/null
+"""
+
 
 class Universe:
     """An anchor process in a private mount namespace, and a way to run commands there."""
@@ -49,6 +57,10 @@ class Universe:
             if inside and int(pid) != self._anchor.pid:
                 found.append(words)
         return sorted(found)
+
+    def look(self) -> str:
+        """Mounts, files, devices, routes, sysctls and processes, as they are now."""
+        return self.output(["sh", "-c", LOOK]) + "\n".join(self.processes())
 
     @property
     def inside(self) -> list[str]:

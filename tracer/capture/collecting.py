@@ -230,7 +230,7 @@ def _note(signs: FileSigns, packet: Packet, networks: Networks) -> None:
         else:
             signs.others.add(inner.protocol)
     elif packet.arp is not None and not networks.holds(packet.arp.target_ip):
-        signs.others.add("arp")
+        signs.others.add("icmpv6" if ":" in packet.arp.target_ip else "arp")
 
 
 def _wanted(packet: Packet, headers: bytes, pair: frozenset[Ip], asked: Sequence[bytes]) -> bool:
@@ -239,9 +239,8 @@ def _wanted(packet: Packet, headers: bytes, pair: frozenset[Ip], asked: Sequence
         return packet.arp is not None and any(raw in headers for raw in asked)
     if inner.src in pair and inner.dst in pair:
         return True
-    if inner.quoted is not None:
-        return inner.quoted.src in pair and inner.quoted.dst in pair
-    return inner.icmp_type in (135, 136) and any(raw in headers for raw in asked)
+    quoted = inner.quoted
+    return quoted is not None and quoted.src in pair and quoted.dst in pair
 
 
 @dataclass

@@ -107,7 +107,8 @@ def _words(packet: Packet) -> Iterator[str]:
         vni = f"vni {outer.vni}" if outer.vni is not None else "no vxlan header"
         yield f"{outer.src} > {outer.dst} udp {outer.dst_port} {vni}"
     if packet.arp is not None:
-        yield f"arp {packet.arp.operation} {packet.arp.target_ip}"
+        kind = "ndp" if ":" in packet.arp.target_ip else "arp"
+        yield f"{kind} {packet.arp.operation} {packet.arp.target_ip}"
     elif packet.inner is not None:
         yield from _inner(packet.inner)
     if packet.undecodable is not None:

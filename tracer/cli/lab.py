@@ -1,6 +1,7 @@
 """`flantrace lab ...`: a cluster in namespaces of this machine. Imports happen when needed."""
 
 import os
+from collections.abc import Mapping
 
 import click
 
@@ -23,15 +24,36 @@ def _say(line: str) -> None:
 
 @lab.command()
 @click.option("--nodes", default=3, show_default=True, metavar="N", help="How many nodes.")
-def up(nodes: int) -> None:
+@click.option(
+    "--shape",
+    default="plain",
+    show_default=True,
+    metavar="NAME",
+    help="What kind of cluster; `flantrace lab shapes` lists them.",
+)
+def up(nodes: int, shape: str) -> None:
     """Build the lab: nodes, pods, flannel, an API server."""
     _need_root()
     from tracer.lab.cluster import up as build
 
-    build(nodes, _say)
+    build(nodes, _say, shape)
     from tracer.lab.paths import KUBECONFIG
 
     click.echo(f"lab is up: {nodes} nodes; kubeconfig {KUBECONFIG}")
+
+
+@lab.command()
+def shapes() -> None:
+    """List the shapes that the lab can have, one a line, name first."""
+    from tracer.lab.shape import SHAPES
+
+    _listed({name: shape.sentence for name, shape in SHAPES.items()})
+
+
+def _listed(sentences: Mapping[str, str]) -> None:
+    width = max(map(len, sentences))
+    for name, sentence in sentences.items():
+        click.echo(f"{name:<{width}}  {sentence}")
 
 
 @lab.command()
@@ -45,7 +67,7 @@ def down() -> None:
 
 @lab.command()
 def status() -> None:
-    """Show nodes, pods, addresses and the fault in force."""
+    """Show nodes, pods, addresses, the shape and the fault in force."""
     _need_root()
     from tracer.lab.status import lines
 
@@ -64,6 +86,16 @@ def inject(fault: str) -> None:
 
 
 @lab.command()
+@click.argument("variant")
+def vary(variant: str) -> None:
+    """Do something that breaks nothing; `flantrace lab variants` lists what."""
+    _need_root()
+    from tracer.lab.injection import vary as set_variant
+
+    set_variant(variant)
+
+
+@lab.command()
 def heal() -> None:
     """Put the lab back in order."""
     _need_root()
@@ -77,9 +109,15 @@ def faults() -> None:
     """List the faults, one a line, name first."""
     from tracer.lab.faults import FAULTS
 
-    width = max(len(name) for name in FAULTS)
-    for name, fault in FAULTS.items():
-        click.echo(f"{name:<{width}}  {fault.sentence}")
+    _listed({name: fault.listed for name, fault in FAULTS.items()})
+
+
+@lab.command()
+def variants() -> None:
+    """List what a healthy cluster goes through, one a line, name first."""
+    from tracer.lab.variants import VARIANTS
+
+    _listed({name: variant.listed for name, variant in VARIANTS.items()})
 
 
 @lab.command()

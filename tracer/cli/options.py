@@ -94,6 +94,11 @@ reach = _stacked(
     click.option(
         "-n", "--namespace", default="default", show_default=True, help="Namespace of the pods."
     ),
+    click.option(
+        "--family",
+        type=click.Choice(("4", "6")),
+        help="The address family to follow. Default: IPv4 where both ends have it.",
+    ),
 )
 
 matrix = click.option(

@@ -121,6 +121,7 @@ def trace_order(
         node_exec=template,
         agent=options.text_of(words["agent"]),
         timeout_s=options.seconds_of(words["timeout_s"]),
+        family=int(family) if (family := options.text_of(words["family"])) else None,
     )
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tracer.core import compare
 from tracer.core.course import ends, is_pod, veth_of
+from tracer.core.end import freed_for
 from tracer.core.expect import Expectation, covers, expectation
 from tracer.core.facts import Facts
 from tracer.core.leases import NetConfRead
@@ -256,7 +257,7 @@ def _to_pod(path: Path, hop: Hop, inner: Inner, facts: _Held) -> Iterator[Entry]
     if bridge is None:
         return
     yield compare.delivery_route(tables, inner, bridge, _came_in(path, facts.receiver))
-    failed = path.drop is not None and path.drop.reason == "NEIGH_FAILED"
+    failed = freed_for(path.drop, "NEIGH_FAILED")
     if (out or failed) and not _unread(tables, "neighbour"):
         neighbour = compare.pod_neighbour(tables, inner, bridge, facts.pod, failed=failed)
         yield from (neighbour,) if neighbour is not None else ()

@@ -194,7 +194,8 @@ class WayView:
             for path in self.paths
             for hop in path.hops
             if hop.node == self.receiver and hop.packet is not None and hop.packet.inner is not None
-            if hop.direction is Direction.IN and hop.device in (Device.UPLINK, Device.VTEP)
+            if hop.direction is Direction.IN
+            and (hop.device is Device.VTEP or hop.packet.outer is not None)
         ]
         return next((mac for mac in macs if mac is not None), None)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tracer.core.course import course, ends, is_pod, watched, why_unsure
 from tracer.core.drops import Progress, awaited, drops_of, own, waited_for
+from tracer.core.end import freed_for
 from tracer.core.hops import hops_of
 from tracer.core.outcome import Judged, doubted_at_the_edges, judged
 from tracer.core.segments import Coverage, Point, merged
@@ -120,7 +121,7 @@ class _Trip:
         cause = drop.observation.drop if drop is not None else None
         found = [drop] if drop is not None else []
         last = progress.furthest
-        if not self.arps or last is None or (cause and cause.reason != "NEIGH_FAILED"):
+        if not self.arps or last is None or (cause and not freed_for(cause, "NEIGH_FAILED")):
             return found
         node = last.observation.node
         if node != self.ends[1].node and progress.reached(self.ends[1].node):

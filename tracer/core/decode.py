@@ -7,7 +7,7 @@ from struct import unpack_from
 
 from tracer.core.identity import identity_of
 from tracer.core.network import IpHeader, Unreadable, ip_header, ip_text
-from tracer.core.transport import NAMES, OTHER, UDP, Transport, digest, transport
+from tracer.core.transport import ICMPV6, NAMES, OTHER, UDP, Transport, digest, transport
 from tracer.model.observation import Device, Direction, Observation
 from tracer.model.packet import Arp, Inner, InnerId, Mac, Outer, Packet
 
@@ -86,6 +86,9 @@ def _network(
             undecodable=header.why,
         )
     behind = behind_ip(frame.data, header)
+    question = _discovery(frame.data, header, behind, src_mac)
+    if question is not None:
+        return Packet(arp=question, src_mac=src_mac, dst_mac=dst_mac)
     if observation is not None and is_vxlan(frame.data, header, behind, frame.ports, observation):
         return _encapsulated(frame, header, behind, macs)
     inner, truncated = _inner(frame, header, behind, macs)
@@ -106,6 +109,21 @@ def _arp(data: bytes, at: int) -> tuple[Arp | None, str | None, bool]:
         target_ip=ip_text(data[at + 24 : at + 28]),
     )
     return arp, None, False
+
+
+def _discovery(data: bytes, header: IpHeader, behind: Transport, src_mac: Mac | None) -> Arp | None:
+    """A neighbour solicitation or advertisement (RFC 4861): IPv6's ARP. None: it is neither."""
+    at = header.payload_at
+    operation = {135: "who-has", 136: "is-at"}.get(behind.icmp_type or 0)
+    if header.protocol != ICMPV6 or at is None or operation is None or len(data) < at + 24:
+        return None
+    # A first option of type 1 or 2, one unit of eight bytes long, is a link-layer address.
+    option = data[at + 24 : at + 32]
+    told = option[2:].hex(":") if option[:2] in (b"\1\1", b"\2\1") and len(option) == 8 else src_mac
+    if told is None:
+        return None
+    target = ip_text(data[at + 8 : at + 24])
+    return Arp(operation=operation, sender_mac=told, sender_ip=header.src, target_ip=target)
 
 
 def behind_ip(data: bytes, header: IpHeader) -> Transport:

@@ -8,7 +8,7 @@ from tracer.core.case import Case, MissingFact, WayView
 from tracer.core.correlate import correlate
 from tracer.core.facts import Facts
 from tracer.core.forecast import forecasts, surprises
-from tracer.core.macs import three_macs
+from tracer.core.macs import routed_directly, three_macs
 from tracer.core.notes import notes
 from tracer.core.predict import predicted
 from tracer.core.rules.catalogue import CATALOGUE, LAST, said, slug, subject
@@ -114,9 +114,10 @@ def overlay(case: Case) -> Overlay:
         vtep = request.sender_vtep
     except MissingFact:
         vtep = None
-    if vtep is not None and vtep.vxlan is not None:
+    encapsulated = not routed_directly(request) and other_backend(case) is None
+    if encapsulated and vtep is not None and vtep.vxlan is not None:
         port, vni = vtep.vxlan.port, vtep.vxlan.vni
-    elif case.net_conf is not None:
+    elif encapsulated and case.net_conf is not None:
         port, vni = case.net_conf.port, case.vni
     source, destination = (_underlay(case, node) for node in (request.sender, request.receiver))
     return Overlay(vni=vni, port=port, source_underlay=source, destination_underlay=destination)

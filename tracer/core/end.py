@@ -25,6 +25,17 @@ later than its function (VXLAN's: 6.13), so that the kernel says NOT_SPECIFIED."
 _VAGUE = (None, "NOT_SPECIFIED")
 
 
+def freed_for(drop: Drop | None, *reasons: str) -> bool:
+    """The kernel names one of these reasons, or a function that stands for one and no reason.
+
+    IPv6 names fewer: ndisc_error_report frees without any (Linux 6.18).
+    """
+    if drop is None or drop.reason not in _VAGUE:
+        return drop is not None and drop.reason in reasons
+    caller = (drop.caller or "").partition("+")[0].partition(".")[0]
+    return any(caller in FREED_BY.get(reason, ()) for reason in reasons)
+
+
 @dataclass(frozen=True, kw_only=True)
 class WayEnd:
     """The most frequent end of one way's failed packets."""
@@ -52,12 +63,7 @@ class WayEnd:
 
     def freed(self, *reasons: str) -> bool:
         """The kernel freed them for one of these reasons, or in a function that stands for one."""
-        if self.outcome is not Outcome.DROPPED or self.drop is None:
-            return False
-        if self.drop.reason not in _VAGUE:
-            return self.drop.reason in reasons
-        caller = (self.drop.caller or "").partition("+")[0].partition(".")[0]
-        return any(caller in FREED_BY.get(reason, ()) for reason in reasons)
+        return self.outcome is Outcome.DROPPED and freed_for(self.drop, *reasons)
 
     @property
     def last_hop(self) -> Hop | None:

@@ -10,11 +10,21 @@ def three_macs(case: Case) -> tuple[ThreeMacs, ...]:
     rows = []
     for way in case.ways:
         try:
-            if way.crosses:
+            if way.crosses and not routed_directly(way):
                 rows.append(_row(way))
         except MissingFact:
             continue
     return tuple(rows)
+
+
+def routed_directly(way: WayView) -> bool:
+    """To the peer's own address (DirectRouting): no VTEP has a part in it."""
+    try:
+        route, lease = way.route.route, way.receiver_lease
+    except MissingFact:
+        return False
+    gateway = route.gateway if route is not None else None
+    return gateway is not None and gateway == lease.public_ip
 
 
 def _row(way: WayView) -> ThreeMacs:

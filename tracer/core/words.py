@@ -29,6 +29,8 @@ def watcher(agent: AgentReport) -> str:
 def trace_command(request: Request) -> str:
     """The command that asks the same question again."""
     words = ["flantrace", end_word(request.source), end_word(request.destination)]
+    if ":" in request.destination.ip:
+        words.append("--family 6")
     plan = request.plan
     if plan is None:
         words.append("--passive")

@@ -2,15 +2,21 @@
 
 import json
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from tracer.errors import NotSupported
 from tracer.lab.flanneld import Vtep
 from tracer.lab.plan import PlannedNode, PlannedPod
+from tracer.lab.shape import Shape
 from tracer.lab.shell import TOOL_PATH, run_in_node, write_in_node
+from tracer.lab.topology import take_addresses_at_once
 
 PLUGIN_DIRECTORIES = ("/opt/cni/bin", "/usr/lib/cni")
 CONFLIST = "/etc/cni/net.d/10-flannel.conflist"
+K3S_CONFLIST = "/var/lib/rancher/k3s/agent/etc/cni/net.d/10-flannel.conflist"
 DELEGATES = "/var/lib/cni/flannel"
+HOST_LOCAL = "/var/lib/cni/networks/cbr0"
 
 CNI_CONF = {
     "name": "cbr0",
@@ -21,6 +27,25 @@ CNI_CONF = {
     ],
 }
 """cni-conf.json of flannel's manifest (Documentation/kube-flannel.yml:71-90)."""
+
+K3S_CNI_CONF = {
+    "name": "cbr0",
+    "cniVersion": "1.0.0",
+    "plugins": [
+        {
+            "type": "flannel",
+            "delegate": {"hairpinMode": True, "forceAddress": True, "isDefaultGateway": True},
+        },
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+        {"type": "bandwidth", "capabilities": {"bandwidth": True}},
+    ],
+}
+"""k3s pkg/agent/flannel/setup.go."""
+
+
+def cni_conf(shape: Shape) -> dict[str, Any]:
+    """What stands in the node's CNI configuration."""
+    return K3S_CNI_CONF if shape.k3s else CNI_CONF
 
 
 def plugin(name: str) -> str:
@@ -36,45 +61,77 @@ def plugin(name: str) -> str:
     )
 
 
-def delegate(vtep: Vtep) -> str:
+def delegate(*vteps: Vtep, base: dict[str, Any] = CNI_CONF) -> str:
     """What the flannel plugin hands to `bridge` (cni-plugin flannel_linux.go:34-119)."""
     conf = {
-        "cniVersion": CNI_CONF["cniVersion"],
-        "hairpinMode": True,
+        "cniVersion": base["cniVersion"],
+        **base["plugins"][0]["delegate"],
         "ipMasq": False,
         "ipam": {
-            "ranges": [[{"subnet": vtep.pod_cidr}]],
-            "routes": [{"dst": vtep.backend.network}],
+            "ranges": [[{"subnet": vtep.pod_cidr}] for vtep in vteps],
+            "routes": [{"dst": vtep.backend.network} for vtep in vteps],
             "type": "host-local",
         },
-        "isDefaultGateway": True,
         "isGateway": True,
-        "mtu": vtep.mtu,
-        "name": CNI_CONF["name"],
+        "mtu": vteps[0].mtu,
+        "name": base["name"],
         "type": "bridge",
     }
-    return json.dumps(conf, separators=(",", ":"))
+    return json.dumps(dict(sorted(conf.items())), separators=(",", ":"))
 
 
-def install_conf(node: str) -> None:
-    """What the init container install-cni does."""
-    write_in_node(node, CONFLIST, json.dumps(CNI_CONF, indent=2) + "\n")
+def install_conf(node: PlannedNode) -> None:
+    """What the init container install-cni does, or k3s itself."""
+    conf = json.dumps(cni_conf(node.shape), indent=2) + "\n"
+    write_in_node(node.name, K3S_CONFLIST if node.shape.k3s else CONFLIST, conf)
 
 
-def add_pods(node: PlannedNode, vtep: Vtep) -> None:
+def add_pods(node: PlannedNode, *vteps: Vtep) -> None:
     """ADD every pod of a node, one after the other, as a kubelet would.
 
     Raises CollectFailed with the plugin's own words, or when it gave another address.
     """
     for pod in node.pods:
-        _add_pod(node, pod, delegate(vtep))
+        add_pod(node, pod, vteps)
 
 
-def _add_pod(node: PlannedNode, pod: PlannedPod, conf: str) -> None:
-    bridge = plugin("bridge")
+def add_pod(node: PlannedNode, pod: PlannedPod, vteps: Sequence[Vtep]) -> None:
+    """ADD one pod. Errors as `add_pods`."""
     plugin("host-local")
-    environ = {
-        "CNI_COMMAND": "ADD",
+    conf = delegate(*vteps, base=cni_conf(node.shape))
+    if 6 in node.shape.families:
+        take_addresses_at_once(pod.name)
+    text = '{"cniVersion":"0.3.1","name":"cni-loopback","type":"loopback"}'
+    loopback = {**_environ(pod, "ADD"), "CNI_IFNAME": "lo"}
+    run_in_node(node.name, [plugin("loopback")], text=text, environ=loopback)
+    write_in_node(node.name, f"{DELEGATES}/{pod.container_id}", conf, mode="0600")
+    environ = _environ(pod, "ADD")
+    result = json.loads(run_in_node(node.name, [plugin("bridge")], text=conf, environ=environ))
+    given = tuple(each["address"].split("/")[0] for each in result["ips"])
+    if given != pod.ips:
+        raise NotSupported(
+            f"host-local gave {', '.join(given)} to {pod.name}, and the lab expects"
+            f" {', '.join(pod.ips)}",
+            where=f"{node.name}: {HOST_LOCAL}",
+            hint="flantrace lab down, then flantrace lab up",
+        )
+
+
+def delete_pod(node: PlannedNode, pod: PlannedPod, vteps: Sequence[Vtep]) -> None:
+    """DEL one pod. Its namespace stays. Raises CollectFailed with the plugin's own words."""
+    conf = delegate(*vteps, base=cni_conf(node.shape))
+    run_in_node(node.name, [plugin("bridge")], text=conf, environ=_environ(pod, "DEL"))
+    run_in_node(node.name, ["rm", "-f", f"{DELEGATES}/{pod.container_id}"])
+
+
+def forget_reservations(node: PlannedNode) -> None:
+    """Have host-local begin with the first address again, instead of after the last one given."""
+    run_in_node(node.name, ["sh", "-c", f"rm -f {HOST_LOCAL}/last_reserved_ip.*"])
+
+
+def _environ(pod: PlannedPod, command: str) -> dict[str, str]:
+    return {
+        "CNI_COMMAND": command,
         "CNI_CONTAINERID": pod.container_id,
         "CNI_NETNS": f"/var/run/netns/{pod.netns}",
         "CNI_IFNAME": "eth0",
@@ -83,15 +140,3 @@ def _add_pod(node: PlannedNode, pod: PlannedPod, conf: str) -> None:
         f"K8S_POD_NAME={pod.name};K8S_POD_INFRA_CONTAINER_ID={pod.container_id}",
         "PATH": TOOL_PATH,
     }
-    loopback = {**environ, "CNI_IFNAME": "lo"}
-    text = '{"cniVersion":"0.3.1","name":"cni-loopback","type":"loopback"}'
-    run_in_node(node.name, [plugin("loopback")], text=text, environ=loopback)
-    write_in_node(node.name, f"{DELEGATES}/{pod.container_id}", conf, mode="0600")
-    result = json.loads(run_in_node(node.name, [bridge], text=conf, environ=environ))
-    given = result["ips"][0]["address"].split("/")[0]
-    if given != pod.ip:
-        raise NotSupported(
-            f"host-local gave {given} to {pod.name}, and the lab expects {pod.ip}",
-            where=f"{node.name}: /var/lib/cni/networks/cbr0",
-            hint="flantrace lab down, then flantrace lab up",
-        )

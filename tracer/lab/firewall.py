@@ -4,6 +4,13 @@ from tracer.lab.shell import has_tool, run_in_node
 
 FORWARD = '-m comment --comment "flanneld forward"'
 MASQ = '-m comment --comment "flanneld masq"'
+RESTORE = {4: "iptables-restore", 6: "ip6tables-restore"}
+_MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
+
+
+def family_of(network: str) -> int:
+    """4 or 6."""
+    return 6 if ":" in network else 4
 
 
 def forward_rules(network: str) -> str:
@@ -19,6 +26,7 @@ COMMIT
 
 def masquerade_rules(network: str, pod_cidr: str) -> str:
     """The nat table: hide pods behind their node outside of the pod network."""
+    multicast = _MULTICAST[family_of(network)]
     return f"""*nat
 :FLANNEL-POSTRTG - [0:0]
 -A POSTROUTING {MASQ} -j FLANNEL-POSTRTG
@@ -26,7 +34,7 @@ def masquerade_rules(network: str, pod_cidr: str) -> str:
 -A FLANNEL-POSTRTG -s {pod_cidr} -d {network} {MASQ} -j RETURN
 -A FLANNEL-POSTRTG -s {network} -d {pod_cidr} {MASQ} -j RETURN
 -A FLANNEL-POSTRTG ! -s {network} -d {pod_cidr} {MASQ} -j RETURN
--A FLANNEL-POSTRTG -s {network} ! -d 224.0.0.0/4 {MASQ} -j MASQUERADE --random-fully
+-A FLANNEL-POSTRTG -s {network} ! -d {multicast} {MASQ} -j MASQUERADE --random-fully
 -A FLANNEL-POSTRTG ! -s {network} -d {network} {MASQ} -j MASQUERADE --random-fully
 COMMIT
 """
@@ -34,15 +42,16 @@ COMMIT
 
 def install(node: str, network: str, pod_cidr: str) -> None:
     """Install all of them, where iptables is; without it the node does as well."""
-    if has_tool("iptables-restore"):
+    tool = RESTORE[family_of(network)]
+    if has_tool(tool):
         text = forward_rules(network) + masquerade_rules(network, pod_cidr)
-        run_in_node(node, ["iptables-restore", "-w", "--noflush"], text=text)
+        run_in_node(node, [tool, "-w", "--noflush"], text=text)
 
 
 def install_forward_rules(node: str, network: str) -> None:
     """Install those of the filter table."""
     text = forward_rules(network)
-    run_in_node(node, ["iptables-restore", "-w", "--noflush"], text=text)
+    run_in_node(node, [RESTORE[family_of(network)], "-w", "--noflush"], text=text)
 
 
 def remove_forward_rules(node: str) -> None:

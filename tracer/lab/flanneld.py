@@ -6,48 +6,58 @@ flannel v0.28.9's source has it (pkg/backend/vxlan: vxlan.go, device.go, vxlan_n
 
 import ipaddress
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from tracer.lab.shape import PLAIN
 from tracer.lab.shell import bridge, ip, run, set_sysctls, write_in_node
 
-PREFIX = "flannel.alpha.coreos.com"
+PREFIX = PLAIN.prefix
 DEFAULT_PORT = 8472
 ENCAPSULATION = 50
-"""Bytes that flannel subtracts for VXLAN (vxlan_network.go:47)."""
+"""Bytes that flannel subtracts for VXLAN, whatever the family (vxlan_network.go:47)."""
 SUBNET_ENV = "/run/flannel/subnet.env"
+VXLAN = "vxlan"
+_NETWORK = {4: "Network", 6: "IPv6Network"}
+_DATA = {4: "backend-data", 6: "backend-v6-data"}
+_PUBLIC_IP = {4: "public-ip", 6: "public-ipv6"}
 
 
 @dataclass(frozen=True)
 class Backend:
-    """net-conf.json, as far as the lab uses it."""
+    """net-conf.json, as far as the lab uses it, in one address family."""
 
     network: str
     vni: int
     port: int
     mtu: int
+    family: int = 4
+    gbp: bool = False
+    direct_routing: bool = False
+    kind: str = VXLAN
 
     @property
     def device(self) -> str:
-        """`flannel.<VNI>` (vxlan.go:205)."""
-        return f"flannel.{self.vni}"
+        """`flannel.<VNI>` (vxlan.go:205), `flannel-v6.<VNI>` (233)."""
+        return f"flannel{'-v6' if self.family == 6 else ''}.{self.vni}"
 
 
 @dataclass(frozen=True)
 class Vtep:
-    """One node's vxlan device, as flanneld makes it."""
+    """One node's vxlan device, as flanneld makes it; what a host-gw node has in its place."""
 
     backend: Backend
     mac: str
     local: str
     uplink: str
     pod_cidr: str
+    overwrite: str | None = None
+    """public-ip-overwrite."""
 
     @property
     def mtu(self) -> int:
         """The uplink's (or the configured) MTU less the encapsulation (device.go:63)."""
-        return self.backend.mtu - ENCAPSULATION
+        return self.backend.mtu - (ENCAPSULATION if self.backend.kind == VXLAN else 0)
 
 
 @dataclass(frozen=True)
@@ -70,68 +80,64 @@ def network_address(cidr: str) -> str:
     return str(ipaddress.ip_network(cidr).network_address)
 
 
-def read_net_conf(text: str, uplink_mtu: int) -> Backend:
+def read_net_conf(text: str, uplink_mtu: int, family: int = 4) -> Backend:
     """Read net-conf.json with flannel's defaults (vxlan.go:159-166; port 0 is the kernel's)."""
     conf = json.loads(text)
     backend = {str(key).lower(): value for key, value in conf["Backend"].items()}
     return Backend(
-        network=conf["Network"],
+        network=conf[_NETWORK[family]],
         vni=backend.get("vni", 1),
         port=backend.get("port", 0) or DEFAULT_PORT,
         mtu=backend.get("mtu", 0) or uplink_mtu,
+        family=family,
+        gbp=backend.get("gbp", False),
+        direct_routing=backend.get("directrouting", False),
+        kind=backend["type"],
     )
 
 
-def annotations(vtep: Vtep) -> dict[str, str]:
+def annotation(prefix: str, name: str) -> str:
+    """A key, by the prefix that flanneld was given (annotations.go:36-76)."""
+    return f"{prefix}-{name}" if "/" in prefix else f"{prefix}/{name}"
+
+
+def annotations(vtep: Vtep, prefix: str = PREFIX, *, with_vni: bool = True) -> dict[str, str]:
     """What AcquireLease writes on the own Node, by a patch of nodes/<name>/status."""
-    data = json.dumps({"VNI": vtep.backend.vni, "VtepMAC": vtep.mac}, separators=(",", ":"))
-    return {
-        f"{PREFIX}/backend-data": data,
-        f"{PREFIX}/backend-type": "vxlan",
-        f"{PREFIX}/kube-subnet-manager": "true",
-        f"{PREFIX}/public-ip": vtep.local,
+    backend = vtep.backend
+    data: object = None  # host-gw publishes nothing, as `null`
+    if backend.kind == VXLAN:
+        data = ({"VNI": backend.vni} if with_vni else {}) | {"VtepMAC": vtep.mac}
+    notes = {
+        _DATA[backend.family]: json.dumps(data, separators=(",", ":")),
+        "backend-type": backend.kind,
+        "kube-subnet-manager": "true",
+        _PUBLIC_IP[backend.family]: vtep.overwrite or vtep.local,
     }
-
-
-def peers_of(node: str, objects: Sequence[Mapping[str, Any]]) -> tuple[Peer, ...]:
-    """The leases of all other nodes, read from their Node objects as flanneld reads them."""
-    found = []
-    for each in objects:
-        notes = each["metadata"].get("annotations", {})
-        if each["metadata"]["name"] == node or notes.get(f"{PREFIX}/backend-type") != "vxlan":
-            continue
-        found.append(
-            Peer(
-                node=each["metadata"]["name"],
-                pod_cidr=each["spec"]["podCIDR"],
-                vtep_mac=json.loads(notes[f"{PREFIX}/backend-data"])["VtepMAC"],
-                public_ip=notes[f"{PREFIX}/public-ip"],
-            )
-        )
-    return tuple(found)
+    return {annotation(prefix, name): value for name, value in notes.items()}
 
 
 def create_device(node: str, vtep: Vtep, index: int | None = None) -> None:
     """Make flannel.<VNI> with its MAC at once, address it, bring it up (device.go:59-147).
 
     txqueuelen 0: flannel's netlink library sends it so. The index is the kernel's choice unless
-    given.
+    given. An IPv6 device on an uplink of 1500 gets at most 1430 from the kernel, unasked.
     """
     name = vtep.backend.device
     numbered = "" if index is None else f" index {index}"
+    bits = 128 if vtep.backend.family == 6 else 32
     ip(
         node,
         [
             f"link add {name}{numbered} address {vtep.mac} mtu {vtep.mtu} txqueuelen 0 type vxlan"
             f" id {vtep.backend.vni} local {vtep.local} dev {vtep.uplink}"
-            f" dstport {vtep.backend.port} nolearning"
+            f" dstport {vtep.backend.port} nolearning{' gbp' if vtep.backend.gbp else ''}"
         ],
     )
     set_sysctls(node, {f"net/ipv6/conf/{name}/accept_ra": "0"})
     ip(
         node,
         [
-            f"address add {network_address(vtep.pod_cidr)}/32 dev {name}",
+            f"address add {network_address(vtep.pod_cidr)}/{bits} dev {name}",
             f"link set {name} up",
         ],
     )
@@ -164,6 +170,11 @@ def route(device: str, peer: Peer) -> str:
     return f"route replace {peer.pod_cidr} via {peer.vtep_ip} dev {device} onlink"
 
 
+def direct_route(peer: Peer) -> str:
+    """The only thing that DirectRouting (vxlan_network.go:299-309) and host-gw write."""
+    return f"route replace {peer.pod_cidr} via {peer.public_ip}"
+
+
 def put_entries_right(node: str, device: str, peers: Sequence[Peer]) -> None:
     """Leave exactly the peers' permanent entries on the device: remove others, write these.
 
@@ -179,7 +190,10 @@ def put_entries_right(node: str, device: str, peers: Sequence[Peer]) -> None:
             if "dst" in each and (each["mac"], each["dst"]) not in wanted
         ],
     )
-    known = json.loads(run(["ip", "-n", node, "-4", "-j", "neigh", "show", "dev", device]) or "[]")
+    family = "-6" if "-v6" in device else "-4"
+    known = json.loads(
+        run(["ip", "-n", node, family, "-j", "neigh", "show", "dev", device]) or "[]"
+    )
     vteps = {peer.vtep_ip for peer in peers}
     ip(
         node,
@@ -188,14 +202,14 @@ def put_entries_right(node: str, device: str, peers: Sequence[Peer]) -> None:
     add_peers(node, device, peers)
 
 
-def write_subnet_env(node: str, vtep: Vtep) -> None:
-    """pkg/subnet/subnet.go:70-92."""
-    net = ipaddress.ip_network(vtep.pod_cidr)
-    lines = {
-        "FLANNEL_NETWORK": vtep.backend.network,
-        "FLANNEL_SUBNET": f"{net.network_address + 1}/{net.prefixlen}",
-        "FLANNEL_MTU": vtep.mtu,
-        "FLANNEL_IPMASQ": "true",
-    }
+def write_subnet_env(node: str, *vteps: Vtep) -> None:
+    """pkg/subnet/subnet.go:70-92. One VTEP for each family."""
+    lines: dict[str, object] = {}
+    for vtep in vteps:
+        net = ipaddress.ip_network(vtep.pod_cidr)
+        word = "IPV6_" if net.version == 6 else ""
+        lines[f"FLANNEL_{word}NETWORK"] = vtep.backend.network
+        lines[f"FLANNEL_{word}SUBNET"] = f"{net.network_address + 1}/{net.prefixlen}"
+    lines |= {"FLANNEL_MTU": vteps[0].mtu, "FLANNEL_IPMASQ": "true"}
     text = "".join(f"{key}={value}\n" for key, value in lines.items())
     write_in_node(node, SUBNET_ENV, text)

@@ -3,18 +3,19 @@
 import os
 import select
 import signal
+from collections.abc import Sequence
 
 from tracer.errors import NotPermitted
 from tracer.lab import paths
-from tracer.lab.journal import Journal
+from tracer.lab.plan import PlannedNode
 
 
-def end_inhabitants(here: Journal) -> None:
-    """End what runs in the lab's namespaces: whatever it is, it was started in there.
+def end_inhabitants(netns: Sequence[str], nodes: Sequence[PlannedNode]) -> None:
+    """End what runs in those network namespaces and in those nodes' mount namespaces: whatever it
 
-    Raises NotPermitted when we are one of them.
+    is, it was started in there. Raises NotPermitted when we are one of them.
     """
-    spaces = _namespaces(here)
+    spaces = _namespaces(netns, nodes)
     found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _in(pid, spaces)]
     if os.getpid() in found or os.getppid() in found:
         raise NotPermitted(
@@ -46,10 +47,10 @@ def _ends(handle: int, with_signal: signal.Signals) -> bool:
     return True
 
 
-def _namespaces(here: Journal) -> set[tuple[int, int]]:
+def _namespaces(netns: Sequence[str], nodes: Sequence[PlannedNode]) -> set[tuple[int, int]]:
     found = set()
-    mounts = [f"{paths.MOUNT_NAMESPACES}/{node.name}" for node in here.plan]
-    for path in [*(f"{paths.NETNS_DIR}/{name}" for name in here.netns), *mounts]:
+    mounts = [f"{paths.MOUNT_NAMESPACES}/{node.name}" for node in nodes]
+    for path in [*(f"{paths.NETNS_DIR}/{name}" for name in netns), *mounts]:
         try:
             status = os.stat(path)
         except OSError:

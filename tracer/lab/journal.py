@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from tracer.errors import NotFound
 from tracer.lab import paths
 from tracer.lab.plan import PlannedNode, planned
+from tracer.lab.shape import PLAIN, SHAPES
 
 
 @dataclass
@@ -16,6 +17,8 @@ class Journal:
     id: str
     """Random: marks the API server's process as this lab's."""
     nodes: int
+    shape: str = PLAIN.name
+    """The name of its shape."""
     ready: bool = False
     """`lab up` came to its end."""
     netns: list[str] = field(default_factory=list)
@@ -23,13 +26,13 @@ class Journal:
     made_netns_dir: bool = False
     bound_netns_dir: bool = False
     """We made /run/netns a mount point, as iproute2 does at the first `ip netns add`."""
-    vtep_indexes: dict[str, int] = field(default_factory=dict)
-    """Node -> ifindex of its flannel.1: it gets the same one again when a fault is healed."""
+    vtep_indexes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Node -> flannel's devices -> ifindex: the same one again when a fault is healed."""
 
     @property
     def plan(self) -> tuple[PlannedNode, ...]:
         """The nodes and their pods."""
-        return planned(self.nodes)
+        return planned(self.nodes, SHAPES.get(self.shape, PLAIN))
 
     def save(self) -> None:
         """Write it, whole or not at all."""
@@ -55,10 +58,10 @@ def present() -> Journal:
     return journal
 
 
-def fault_in_force() -> str | None:
-    """The slug of the injected fault."""
+def in_force() -> str | None:
+    """The name of the fault or the variant that was set."""
     try:
-        with open(paths.FAULT) as stream:
+        with open(paths.IN_FORCE) as stream:
             return stream.read().strip() or None
     except OSError:
         return None

@@ -125,14 +125,18 @@ def _child(node: PlannedNode, parent: socket.socket, cpu: int | None) -> None:
         os._exit(0)
 
 
-def remove_network_namespaces(journal: Journal) -> None:
-    """Unbind and unlink ours; then /run/netns itself, if we made it and nobody else uses it."""
-    for name in journal.netns:
+def remove_network_namespaces(names: Sequence[str]) -> None:
+    """Unbind and unlink them."""
+    for name in names:
         path = f"{paths.NETNS_DIR}/{name}"
         while is_mounted(path):
             unmount(path)
         if os.path.lexists(path):
             os.unlink(path)
+
+
+def close_netns_dir(journal: Journal) -> None:
+    """Take /run/netns itself away, if we made it and nobody else uses it."""
     if not os.path.isdir(paths.NETNS_DIR) or os.listdir(paths.NETNS_DIR):
         return
     if journal.bound_netns_dir and is_mounted(paths.NETNS_DIR):
@@ -141,9 +145,9 @@ def remove_network_namespaces(journal: Journal) -> None:
         os.rmdir(paths.NETNS_DIR)
 
 
-def remove_mount_namespaces() -> None:
-    """Unpin the nodes' mount namespaces; the kernel then undoes what is mounted in them."""
+def remove_mount_namespaces(nodes: Sequence[str] | None = None) -> None:
+    """Unpin nodes' mount namespaces, or all; the kernel then undoes what is mounted in them."""
     if os.path.isdir(paths.MOUNT_NAMESPACES):
-        for name in os.listdir(paths.MOUNT_NAMESPACES):
+        for name in os.listdir(paths.MOUNT_NAMESPACES) if nodes is None else nodes:
             while is_mounted(f"{paths.MOUNT_NAMESPACES}/{name}"):
                 unmount(f"{paths.MOUNT_NAMESPACES}/{name}")

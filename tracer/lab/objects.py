@@ -4,22 +4,30 @@ import json
 import os
 from typing import Any
 
-from tracer.lab.cni import CNI_CONF
-from tracer.lab.plan import NETWORK, PlannedNode, PlannedPod
+from tracer.lab.cni import cni_conf
+from tracer.lab.flanneld import annotation
+from tracer.lab.plan import PlannedNode, PlannedPod
+from tracer.lab.shape import PLAIN, Shape
 
 Object = dict[str, Any]
 
 FLANNEL_IMAGE = "ghcr.io/flannel-io/flannel:v0.28.9"
 KUBELET = "v1.32.0"
-NET_CONF = {"Network": NETWORK, "EnableNFTables": False, "Backend": {"Type": "vxlan"}}
 FLANNEL_LABELS = {"tier": "node", "app": "flannel", "k8s-app": "flannel"}
-FLANNEL_ARGS = ["--ip-masq", "--kube-subnet-mgr", "--healthz-port=8081", "--iface=eth0"]
-"""As in the manifest, with --iface: the lab's nodes have no default route to choose by."""
 
 
-def namespaces() -> list[Object]:
+def flannel_args(shape: Shape) -> list[str]:
+    """As in the manifest, with --iface: most of the lab's nodes have no default route to go by."""
+    args = ["--ip-masq", "--kube-subnet-mgr", "--healthz-port=8081", f"--iface={shape.uplink}"]
+    if shape.prefix != PLAIN.prefix:
+        args.append(f"--kube-annotation-prefix={shape.prefix}")
+    return args
+
+
+def namespaces(shape: Shape) -> list[Object]:
     """The namespaces of a cluster."""
-    names = ("default", "kube-flannel", "kube-node-lease", "kube-public", "kube-system")
+    flannel = () if shape.k3s else ("kube-flannel",)
+    names = ("default", *flannel, "kube-node-lease", "kube-public", "kube-system")
     return [
         _object("v1", "Namespace", name, labels={"kubernetes.io/metadata.name": name})
         | {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
@@ -41,8 +49,9 @@ def _object(
 def node(planned: PlannedNode, now: str) -> Object:
     """A Node as the kubelet registers it and the controller manager completes it.
 
-    No annotation of flannel's yet: those are flanneld's to write.
+    No annotation of flannel's yet but the administrator's own: the others are flanneld's to write.
     """
+    shape = planned.shape
     labels = {
         "kubernetes.io/arch": architecture(),
         "kubernetes.io/hostname": planned.name,
@@ -50,13 +59,19 @@ def node(planned: PlannedNode, now: str) -> Object:
     }
     if planned.number == 1:
         labels["node-role.kubernetes.io/control-plane"] = ""
+    if shape.k3s:
+        labels["node.kubernetes.io/instance-type"] = "k3s"
     made = _object("v1", "Node", planned.name, labels=labels)
+    if shape.natted:
+        overwrite = annotation(shape.prefix, "public-ip-overwrite")
+        made["metadata"]["annotations"] = {overwrite: planned.stand().public_ip}
+    cidrs = [stand.pod_cidr for stand in planned.stands]
     amount = {"cpu": "2", "memory": "4030000Ki", "pods": "110"}
     return made | {
-        "spec": {"podCIDR": planned.pod_cidr, "podCIDRs": [planned.pod_cidr]},
+        "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs},
         "status": {
             "addresses": [
-                {"type": "InternalIP", "address": planned.address},
+                *({"type": "InternalIP", "address": stand.address} for stand in planned.stands),
                 {"type": "Hostname", "address": planned.name},
             ],
             "capacity": amount,
@@ -80,13 +95,14 @@ def architecture() -> str:
 
 def _node_info(planned: PlannedNode) -> Object:
     identity = planned.vtep_mac.replace(":", "") * 3
+    version = f"{KUBELET}+k3s1" if planned.shape.k3s else KUBELET
     return {
         "architecture": architecture(),
         "bootID": identity[:32],
         "containerRuntimeVersion": "containerd://1.7.24",
         "kernelVersion": os.uname().release,
-        "kubeProxyVersion": KUBELET,
-        "kubeletVersion": KUBELET,
+        "kubeProxyVersion": version,
+        "kubeletVersion": version,
         "machineID": identity[:32],
         "operatingSystem": "linux",
         "osImage": "flantrace lab",
@@ -113,18 +129,18 @@ def lease(planned: PlannedNode, now: str) -> Object:
     return made | {"spec": spec}
 
 
-def flannel_config() -> Object:
+def flannel_config(shape: Shape) -> Object:
     """ConfigMap kube-flannel/kube-flannel-cfg."""
     made = _object("v1", "ConfigMap", "kube-flannel-cfg", "kube-flannel", FLANNEL_LABELS)
     return made | {
         "data": {
-            "cni-conf.json": json.dumps(CNI_CONF, indent=2) + "\n",
-            "net-conf.json": json.dumps(NET_CONF, indent=2) + "\n",
+            "cni-conf.json": json.dumps(cni_conf(shape), indent=2) + "\n",
+            "net-conf.json": json.dumps(shape.net_conf, indent=2) + "\n",
         }
     }
 
 
-def _flannel_spec() -> Object:
+def _flannel_spec(shape: Shape) -> Object:
     return {
         "hostNetwork": True,
         "priorityClassName": "system-node-critical",
@@ -135,7 +151,7 @@ def _flannel_spec() -> Object:
                 "name": "kube-flannel",
                 "image": FLANNEL_IMAGE,
                 "command": ["/opt/bin/flanneld"],
-                "args": FLANNEL_ARGS,
+                "args": flannel_args(shape),
                 "env": [{"name": "EVENT_QUEUE_DEPTH", "value": "5000"}],
                 "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}},
             }
@@ -143,7 +159,7 @@ def _flannel_spec() -> Object:
     }
 
 
-def flannel_daemonset(nodes: int) -> Object:
+def flannel_daemonset(nodes: int, shape: Shape) -> Object:
     """DaemonSet kube-flannel/kube-flannel-ds."""
     made = _object("apps/v1", "DaemonSet", "kube-flannel-ds", "kube-flannel", FLANNEL_LABELS)
     counts = ("desired", "current", "updated")
@@ -153,7 +169,7 @@ def flannel_daemonset(nodes: int) -> Object:
             "selector": {"matchLabels": {"app": "flannel"}},
             "template": {
                 "metadata": {"labels": {"tier": "node", "app": "flannel"}},
-                "spec": _flannel_spec(),
+                "spec": _flannel_spec(shape),
             },
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
         },
@@ -181,8 +197,8 @@ def flannel_pod(planned: PlannedNode, now: str) -> Object:
             "controller": True,
         }
     ]
-    spec = _flannel_spec() | {"nodeName": planned.name}
-    return made | {"spec": spec, "status": _running(spec, planned, planned.address, now)}
+    spec = _flannel_spec(planned.shape) | {"nodeName": planned.name}
+    return made | {"spec": spec, "status": _running(spec, planned, _addresses(planned), now)}
 
 
 def controller_manager(planned: PlannedNode, now: str) -> Object:
@@ -200,20 +216,20 @@ def controller_manager(planned: PlannedNode, now: str) -> Object:
                 "command": [
                     "kube-controller-manager",
                     "--allocate-node-cidrs=true",
-                    f"--cluster-cidr={NETWORK}",
+                    f"--cluster-cidr={','.join(planned.shape.networks)}",
                     "--leader-elect=true",
                 ],
             }
         ],
     }
-    return made | {"spec": spec, "status": _running(spec, planned, planned.address, now)}
+    return made | {"spec": spec, "status": _running(spec, planned, _addresses(planned), now)}
 
 
 def pod(planned: PlannedPod, on: PlannedNode, now: str) -> Object:
     """A pod with its own network namespace."""
     made = _object("v1", "Pod", planned.name, "default", {"app": "lab"})
     spec = {"nodeName": on.name, "containers": [_container()]}
-    status = _running(spec, on, planned.ip, now)
+    status = _running(spec, on, planned.ips, now)
     status["containerStatuses"][0]["containerID"] = f"containerd://{planned.container_id}"
     return made | {"spec": spec, "status": status}
 
@@ -222,7 +238,7 @@ def host_pod(on: PlannedNode, now: str) -> Object:
     """A pod in its node's network namespace."""
     made = _object("v1", "Pod", on.name.replace("node-", "host-"), "default", {"app": "lab"})
     spec = {"nodeName": on.name, "hostNetwork": True, "containers": [_container()]}
-    return made | {"spec": spec, "status": _running(spec, on, on.address, now)}
+    return made | {"spec": spec, "status": _running(spec, on, _addresses(on), now)}
 
 
 def pending_pod() -> Object:
@@ -235,12 +251,17 @@ def _container() -> Object:
     return {"name": "main", "image": "lab", "resources": {}}
 
 
-def _running(spec: Object, on: PlannedNode, address: str, now: str) -> Object:
+def _addresses(on: PlannedNode) -> tuple[str, ...]:
+    """Of a pod on its node's own network."""
+    return tuple(stand.address for stand in on.stands)
+
+
+def _running(spec: Object, on: PlannedNode, addresses: tuple[str, ...], now: str) -> Object:
     return {
         "phase": "Running",
         "hostIP": on.address,
-        "podIP": address,
-        "podIPs": [{"ip": address}],
+        "podIP": addresses[0],
+        "podIPs": [{"ip": address} for address in addresses],
         "startTime": now,
         "conditions": [
             {"type": "Ready", "status": "True", "lastTransitionTime": now, "lastProbeTime": None}

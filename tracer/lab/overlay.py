@@ -1,74 +1,153 @@
 """flannel on all nodes: starting it, and putting everything that it wrote back in order."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tracer.lab import flanneld, paths
-from tracer.lab.objects import NET_CONF
-from tracer.lab.plan import UPLINK, UPLINK_MTU, PlannedNode
+from tracer.lab.flanneld import VXLAN
+from tracer.lab.plan import PlannedNode
 from tracer.lab.rest import Api, difference
+from tracer.lab.shape import PLAIN, Shape
 from tracer.lab.shell import ip, run
 
 Object = dict[str, Any]
-KEPT_KINDS = ("Node", "Pod", "ConfigMap", "DaemonSet")
+Write = Callable[[str, str, Sequence[flanneld.Peer]], None]
+KEPT_KINDS = {
+    "Node": "v1",
+    "Pod": "v1",
+    "ConfigMap": "v1",
+    "DaemonSet": "apps/v1",
+    "Service": "v1",
+    "Endpoints": "v1",
+    "EndpointSlice": "discovery.k8s.io/v1",
+}
+"""Kind -> apiVersion of what a heal puts right."""
 UNCOMPARED = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields")
 
 
-def healthy_backend() -> flanneld.Backend:
+def healthy_backend(shape: Shape = PLAIN, family: int | None = None) -> flanneld.Backend:
     """The backend as net-conf.json has it at the start."""
-    return flanneld.read_net_conf(json.dumps(NET_CONF), UPLINK_MTU)
+    conf = json.dumps(shape.net_conf)
+    return flanneld.read_net_conf(conf, shape.uplink_mtu, family or shape.families[0])
 
 
-def healthy_vtep(node: PlannedNode) -> flanneld.Vtep:
-    """A node's vxlan device as it is at the start."""
+def healthy_vtep(node: PlannedNode, family: int | None = None) -> flanneld.Vtep:
+    """A node's vxlan device as it is at the start, in one family; the cluster's first one."""
+    stand, shape = node.stand(family), node.shape
+    conf = shape.net_conf
+    if node.name in shape.host_gw:
+        conf["Backend"] = {"Type": "host-gw"}
     return flanneld.Vtep(
-        backend=healthy_backend(),
-        mac=node.vtep_mac,
-        local=node.address,
-        uplink=UPLINK,
-        pod_cidr=node.pod_cidr,
+        backend=flanneld.read_net_conf(json.dumps(conf), shape.uplink_mtu, stand.family),
+        mac=stand.vtep_mac,
+        local=stand.address,
+        uplink=shape.uplink,
+        pod_cidr=stand.pod_cidr,
+        overwrite=stand.public_ip if shape.natted else None,
     )
 
 
-def healthy_peers(node: PlannedNode, plan: tuple[PlannedNode, ...]) -> tuple[flanneld.Peer, ...]:
-    """What a node's flanneld knows of the others at the start."""
+def healthy_vteps(node: PlannedNode) -> tuple[flanneld.Vtep, ...]:
+    """One for each of the cluster's families."""
+    return tuple(healthy_vtep(node, family) for family in node.shape.families)
+
+
+def healthy_annotations(node: PlannedNode) -> dict[str, str]:
+    """What a node's flanneld publishes at its start, in all families."""
+    shape = node.shape
+    notes: dict[str, str] = {}
+    for vtep in healthy_vteps(node):
+        notes |= flanneld.annotations(vtep, shape.prefix, with_vni=shape.with_vni)
+    return notes
+
+
+def healthy_peers(
+    node: PlannedNode, plan: tuple[PlannedNode, ...], family: int | None = None
+) -> tuple[flanneld.Peer, ...]:
+    """What a node's flanneld knows of the others at the start: those with its own backend."""
+    shape = node.shape
+    kind = shape.backend_type(node.name)
     return tuple(
         flanneld.Peer(
-            node=each.name, pod_cidr=each.pod_cidr, vtep_mac=each.vtep_mac, public_ip=each.address
+            node=each.name,
+            pod_cidr=each.stand(family).pod_cidr,
+            vtep_mac=each.stand(family).vtep_mac,
+            public_ip=each.stand(family).public_ip,
         )
         for each in plan
-        if each != node
+        if each != node and shape.backend_type(each.name) == kind
     )
 
 
-def device_in_order(node: PlannedNode) -> bool:
-    """Whether the node has one vxlan device: the healthy one, addressed and up."""
-    wanted = healthy_vtep(node)
+def make_devices(node: PlannedNode, indexes: Mapping[str, int] | None = None) -> None:
+    """The node's vxlan devices, with the given ifindexes; none for host-gw."""
+    for vtep in healthy_vteps(node):
+        if vtep.backend.kind == VXLAN:
+            flanneld.create_device(node.name, vtep, (indexes or {}).get(vtep.backend.device))
+
+
+def write_entries(
+    node: PlannedNode, plan: tuple[PlannedNode, ...], write: Write = flanneld.add_peers
+) -> None:
+    """What flanneld writes for each peer: neighbour, FDB entry, route; or a direct route alone."""
+    for vtep in healthy_vteps(node):
+        peers = healthy_peers(node, plan, vtep.backend.family)
+        if is_direct(vtep):
+            ip(node.name, [flanneld.direct_route(peer) for peer in peers])
+        else:
+            write(node.name, vtep.backend.device, peers)
+
+
+def is_direct(vtep: flanneld.Vtep) -> bool:
+    """Peers are reached by their own addresses: they are all on the lab's one subnet."""
+    return vtep.backend.kind != VXLAN or vtep.backend.direct_routing
+
+
+def devices_in_order(node: PlannedNode) -> bool:
+    """Whether the node's vxlan devices are the healthy ones, addressed and up, and no others."""
+    wanted = {
+        vtep.backend.device: vtep for vtep in healthy_vteps(node) if vtep.backend.kind == VXLAN
+    }
     shown = json.loads(run(["ip", "-n", node.name, "-d", "-j", "address", "show", "type", "vxlan"]))
-    found = [each for each in shown if each]
-    if len(found) != 1 or found[0]["ifname"] != wanted.backend.device:
+    found = {each["ifname"]: each for each in shown if each}
+    if found.keys() != wanted.keys():
         return False
-    link, data = found[0], found[0]["linkinfo"]["info_data"]
-    addresses = [each["local"] for each in link["addr_info"] if each["family"] == "inet"]
+    return all(_in_order(each, wanted[name]) for name, each in found.items())
+
+
+def _in_order(link: Object, wanted: flanneld.Vtep) -> bool:
+    data, backend = link["linkinfo"]["info_data"], wanted.backend
+    v6 = backend.family == 6
+    addresses = [
+        each["local"]
+        for each in link["addr_info"]
+        if each["family"] == ("inet6" if v6 else "inet") and each["scope"] != "link"
+    ]
     return (
         link["address"] == wanted.mac
         and link["mtu"] == wanted.mtu
         and "UP" in link["flags"]
-        and addresses == [node.vtep_ip]
-        and (data["id"], data["port"]) == (wanted.backend.vni, wanted.backend.port)
-        and (data.get("local"), data.get("link")) == (wanted.local, wanted.uplink)
+        and addresses == [flanneld.network_address(wanted.pod_cidr)]
+        and (data["id"], data["port"]) == (backend.vni, backend.port)
+        and (data.get("local6" if v6 else "local"), data.get("link"))
+        == (wanted.local, wanted.uplink)
+        and bool(data.get("gbp")) is backend.gbp
     )
 
 
 def recreate_device(node: PlannedNode, vtep: flanneld.Vtep, index: int | None = None) -> None:
     """Delete every vxlan device of a node and make that one."""
+    _delete_devices(node)
+    flanneld.create_device(node.name, vtep, index)
+
+
+def _delete_devices(node: PlannedNode) -> None:
     shown = json.loads(run(["ip", "-n", node.name, "-j", "link", "show", "type", "vxlan"]))
     for each in shown:
         if each:
             flanneld.delete_device(node.name, each["ifname"])
-    flanneld.create_device(node.name, vtep, index)
 
 
 def links(netns: str) -> set[str]:
@@ -76,41 +155,55 @@ def links(netns: str) -> set[str]:
     return {each["ifname"] for each in json.loads(run(["ip", "-n", netns, "-j", "link"]))}
 
 
-def vtep_indexes(plan: tuple[PlannedNode, ...]) -> dict[str, int]:
-    """Node -> ifindex of its vxlan device."""
-    name = healthy_backend().device
-    command = ["-j", "link", "show", "dev", name]
+def vtep_indexes(plan: tuple[PlannedNode, ...]) -> dict[str, dict[str, int]]:
+    """Node -> its vxlan devices -> their ifindexes."""
+    command = ["-j", "link", "show", "type", "vxlan"]
     return {
-        node.name: json.loads(run(["ip", "-n", node.name, *command]))[0]["ifindex"] for node in plan
+        node.name: {
+            each["ifname"]: each["ifindex"]
+            for each in json.loads(run(["ip", "-n", node.name, *command]))
+            if each
+        }
+        for node in plan
     }
 
 
-def restore(plan: tuple[PlannedNode, ...], indexes: Mapping[str, int]) -> None:
+def restore(plan: tuple[PlannedNode, ...], indexes: Mapping[str, Mapping[str, int]]) -> None:
     """Put devices, entries and the API's objects back to what they were when all was well."""
     with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(lambda node: _restore_node(node, plan, indexes.get(node.name)), plan))
+        list(pool.map(lambda node: _restore_node(node, plan, indexes.get(node.name, {})), plan))
     api = Api()
     restore_objects(api)
     api.close()
 
 
-def _restore_node(node: PlannedNode, plan: tuple[PlannedNode, ...], index: int | None) -> None:
-    vtep = healthy_vtep(node)
-    if not device_in_order(node):
-        recreate_device(node, vtep, index)
-    peers = healthy_peers(node, plan)
-    flanneld.put_entries_right(node.name, vtep.backend.device, peers)
-    foreign = _foreign_routes(node, vtep.backend.device, peers)
-    ip(node.name, [f"route del {each} dev {vtep.backend.device}" for each in foreign])
+def _restore_node(
+    node: PlannedNode, plan: tuple[PlannedNode, ...], indexes: Mapping[str, int]
+) -> None:
+    if not devices_in_order(node):
+        _delete_devices(node)
+        make_devices(node, indexes)
+    write_entries(node, plan, flanneld.put_entries_right)
+    for vtep in healthy_vteps(node):
+        if not is_direct(vtep):
+            foreign = _foreign_routes(node, vtep, healthy_peers(node, plan, vtep.backend.family))
+            ip(node.name, [f"route del {each} dev {vtep.backend.device}" for each in foreign])
     for place in (node.name, *(pod.name for pod in node.pods)):
         # What was asked for in vain while the fault lasted would fail at once, for a while.
         ip(place, ["neigh flush all nud failed", "neigh flush all nud incomplete"])
 
 
-def _foreign_routes(node: PlannedNode, device: str, peers: tuple[flanneld.Peer, ...]) -> list[str]:
-    command = ["ip", "-n", node.name, "-4", "-j", "route", "show", "dev", device]
+def _foreign_routes(
+    node: PlannedNode, vtep: flanneld.Vtep, peers: tuple[flanneld.Peer, ...]
+) -> list[str]:
+    family = f"-{vtep.backend.family}"
+    command = ["ip", "-n", node.name, family, "-j", "route", "show", "dev", vtep.backend.device]
     ours = {peer.pod_cidr for peer in peers}
-    return [each["dst"] for each in json.loads(run(command)) if each["dst"] not in ours]
+    return [
+        each["dst"]
+        for each in json.loads(run(command))
+        if each["dst"] not in ours and each.get("protocol") != "kernel"
+    ]
 
 
 def remember_objects(api: Api) -> None:
@@ -152,8 +245,7 @@ def _apply(api: Api, each: Object, change: Mapping[str, Any]) -> None:
 
 def _plain(kind: str, each: Object) -> Object:
     meta = {key: value for key, value in each["metadata"].items() if key not in UNCOMPARED}
-    version = "apps/v1" if kind == "DaemonSet" else "v1"
-    return {**each, "kind": kind, "apiVersion": version, "metadata": meta}
+    return {**each, "kind": kind, "apiVersion": KEPT_KINDS[kind], "metadata": meta}
 
 
 def _identity(each: Object) -> tuple[str, str, str]:

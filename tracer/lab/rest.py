@@ -17,6 +17,9 @@ COLLECTIONS = {
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
     "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
+    "Service": "/api/v1/namespaces/{}/services",
+    "Endpoints": "/api/v1/namespaces/{}/endpoints",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
 }
 """Kind -> path of its collection; the gap is the namespace."""
 EVERYWHERE = {kind: path.replace("/namespaces/{}", "") for kind, path in COLLECTIONS.items()}

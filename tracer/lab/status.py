@@ -2,6 +2,7 @@
 
 from tracer.lab import journal, paths, server
 from tracer.lab.rest import Api
+from tracer.lab.variants import VARIANTS
 
 
 def lines() -> list[str]:
@@ -20,5 +21,9 @@ def lines() -> list[str]:
     else:
         shown += ["", "API server  gone: flantrace lab up builds the lab anew"]
     shown.append(f"kubeconfig  {paths.KUBECONFIG}")
-    shown.append(f"fault       {journal.fault_in_force() or 'none'}")
+    shown.append(f"shape       {here.shape}")
+    name = journal.in_force()
+    if name in VARIANTS:
+        shown.append(f"variant     {name}")
+    shown.append(f"fault       {name if name not in VARIANTS and name else 'none'}")
     return shown

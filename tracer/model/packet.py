@@ -29,7 +29,10 @@ class InnerId(Record, frozen=True, kw_only=True):
 
 
 class Arp(Record, frozen=True, kw_only=True):
-    """An ARP request or reply. On flannel.1 it means that a neighbour entry was missing."""
+    """An ARP request or reply, or IPv6's neighbour solicitation or advertisement.
+
+    On flannel's VTEP it means that a neighbour entry was missing.
+    """
 
     operation: str
     """`who-has` or `is-at`."""

@@ -1,7 +1,7 @@
 """One packet in words, as far as a hop has something new to say of it."""
 
 from tracer.model.observation import Device, Direction
-from tracer.model.packet import Inner, Packet
+from tracer.model.packet import Arp, Inner, Packet
 from tracer.model.path import Hop
 
 
@@ -30,8 +30,13 @@ def _drop(hop: Hop) -> str:
     caller = drop.caller if drop is not None and drop.caller else "an unnamed function"
     arp = hop.packet.arp if hop.packet is not None else None
     # What was freed is the question about the next hop, while the packet itself waits.
-    whose = f"  (arp {arp.operation} {arp.target_ip})" if arp is not None else ""
+    whose = f"  ({question(arp)})" if arp is not None else ""
     return f"{reason} in {caller}{whose}"
+
+
+def question(arp: Arp) -> str:
+    """`arp who-has 10.244.2.0`; IPv6 asks by its neighbour discovery protocol."""
+    return f"{'ndp' if ':' in arp.target_ip else 'arp'} {arp.operation} {arp.target_ip}"
 
 
 def _outer(packet: Packet, hop: Hop) -> str:

@@ -1,9 +1,9 @@
 """What the tables of a recorded fault foretell is what the kernel did with the packets."""
 
 import pytest
-from msgspec.structs import replace
 
-from tests.cases import bundle_of, names
+from tests.cases import bundle_of, hidden, names
+from tests.foretelling import without_packets
 from tracer.bundle.archive import read
 from tracer.core.correlate import correlate
 from tracer.core.diagnose import diagnose
@@ -12,10 +12,8 @@ from tracer.core.predict import predicted
 from tracer.model.bundle import Bundle
 from tracer.model.path import Outcome, Path, Way
 
-IN_NO_TABLE = {"cloud-sg-8472", "nsx-intercepts-8472", "underlay-mtu-blackhole"}
-"""What stops these packets stands between the nodes: no table of a node shows it."""
-
 CASES = names()
+IN_NO_TABLE = {name for name in CASES if hidden(name)}
 
 
 def recording(name: str) -> Bundle:
@@ -23,18 +21,7 @@ def recording(name: str) -> Bundle:
 
 
 def prediction(name: str) -> Bundle:
-    """The same state without a packet, as `flantrace predict` records it."""
-    whole = recording(name)
-    asked = whole.traced
-    plan = replace(asked.plan, count=1) if asked.plan is not None else None
-    return replace(
-        whole,
-        request=replace(asked, predict=True, plan=plan),
-        observations=(),
-        sent=(),
-        datagrams=(),
-        agents={},
-    )
+    return without_packets(recording(name))
 
 
 def end(path: Path) -> tuple[object, ...]:

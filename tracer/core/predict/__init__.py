@@ -85,8 +85,10 @@ def full_mtu(facts: Facts, end: End) -> int | None:
     except MissingFact:
         return None
     if end.assumed:
-        bridge = tables.bridge()
-        return bridge.mtu if bridge is not None else None
+        # A bridge without ports has a MTU of its own choosing: 1500.
+        vtep = facts.vtep(end.node, 6 if ":" in end.ip else 4)
+        sizes = [pod.mtu for pod in tables.state.pods if pod.mtu is not None]
+        return max(sizes, default=vtep.mtu if vtep is not None else None)
     return next((pod.mtu for pod in tables.state.pods if pod.ip == end.ip), None)
 
 

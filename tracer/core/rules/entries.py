@@ -144,7 +144,7 @@ def _destinations(way: WayView, crossing: Crossing, local: Ip | None) -> tuple[E
         Evidence(
             label="advertised",
             value=lease.public_ip or proof.NONE,
-            source=f"lease of {way.receiver} ({remedies.annotation_prefix(lease)}public-ip)",
+            source=remedies.public_ip_of(lease),
             differs=dst == lease.public_ip,
         ),
         Evidence(

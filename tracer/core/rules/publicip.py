@@ -80,7 +80,7 @@ def _published(
         Evidence(
             label="advertised",
             value=each.public_ip or proof.NONE,
-            source=f"lease of {each.node} ({remedies.annotation_prefix(each)}public-ip)",
+            source=remedies.public_ip_of(each),
         )
         for each in sorted((lease, *same), key=lambda one: one.node)
     ]
@@ -115,15 +115,16 @@ def _published_own(way: WayView, name: str) -> bool:
 
 
 def _choose_address(way: WayView, nodes: list[str]) -> tuple[str, ...]:
+    v6 = way.receiver_lease.family == 6
     prefix = remedies.annotation_prefix(way.receiver_lease)
+    key = "node-public-ipv6" if v6 else "node-public-ip"
     commands = []
     for name in nodes:
         node = way.case.api_node(name)
-        inside = next(iter(node.internal_ips), "ADDRESS") if node is not None else "ADDRESS"
+        known = [ip for ip in node.internal_ips if (":" in ip) is v6] if node is not None else []
+        inside = known[0] if known else "ADDRESS"
         if not _published_own(way, name):
-            commands.append(
-                f"kubectl annotate node {name} --overwrite {prefix}node-public-ip={inside}"
-            )
+            commands.append(f"kubectl annotate node {name} --overwrite {prefix}{key}={inside}")
     return (
         "tell flannel which interface joins the nodes (--iface, --iface-can-reach in the"
         " DaemonSet), or name each node's address (flannel v0.25.3 on), then restart it"
@@ -233,7 +234,7 @@ def _addresses(way: WayView, node: str, vtep: Link) -> tuple[Evidence, ...]:
         Evidence(
             label="advertised",
             value=lease.public_ip or proof.NONE,
-            source=f"lease of {node} ({remedies.annotation_prefix(lease)}public-ip)",
+            source=remedies.public_ip_of(lease),
             differs=lease.public_ip == local,
         ),
     )

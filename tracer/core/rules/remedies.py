@@ -10,6 +10,8 @@ from tracer.model.lease import Lease
 from tracer.model.packet import Ip, Mac
 from tracer.model.state import Link
 
+RESTART_K3S = "systemctl restart k3s-agent || systemctl restart k3s"
+
 CNI_FILES = (
     "removing /var/lib/cni/flannel: it holds how pods were attached, and no peer's MAC or address"
 )
@@ -35,16 +37,23 @@ def restart_flannel(case: Case, node: str) -> str:
     if pod is not None:
         return f"kubectl -n {pod.namespace} delete pod {pod.name}"
     others = case.bundle.cluster.flannel_pods
-    api_node = case.api_node(node)
-    if not others and api_node is not None and "k3s" in (api_node.kubelet_version or ""):
-        # k3s and rke2 run flannel inside their own process: no pod, no DaemonSet.
-        return on(node, "systemctl restart k3s-agent || systemctl restart k3s")
+    if _is_k3s(case):
+        return on(node, RESTART_K3S)
     namespace = others[0].namespace if others else "kube-flannel"
     return f"kubectl -n {namespace} delete pod -l app=flannel --field-selector spec.nodeName={node}"
 
 
+def _is_k3s(case: Case) -> bool:
+    """It runs flannel inside of its own process: no pod, no DaemonSet, no ConfigMap."""
+    cluster = case.bundle.cluster
+    versions = [node.kubelet_version or "" for node in cluster.nodes]
+    return not cluster.flannel_pods and any("k3s" in version for version in versions)
+
+
 def restart_all(case: Case) -> str:
     """Restart flanneld on every node."""
+    if _is_k3s(case):
+        return f"{RESTART_K3S}   # on each node"
     pods = case.bundle.cluster.flannel_pods
     namespace = pods[0].namespace if pods else "kube-flannel"
     daemonset = next((pod.daemonset for pod in pods if pod.daemonset), "kube-flannel-ds")
@@ -52,7 +61,9 @@ def restart_all(case: Case) -> str:
 
 
 def edit_net_conf(case: Case) -> str:
-    """Open flannel's ConfigMap."""
+    """Open flannel's ConfigMap, or what tells k3s to use another configuration than its own."""
+    if _is_k3s(case):
+        return "${EDITOR:-vi} /etc/rancher/k3s/config.yaml   # on each node: flannel-conf: FILE"
     conf = case.bundle.cluster.net_conf
     where = conf.source.partition(" ")[2] if conf is not None else ""
     namespace, slash, name = where.partition("/")
@@ -98,6 +109,12 @@ def annotation_prefix(lease: Lease) -> str:
         if key.endswith(name):
             return key.removesuffix(name)
     return "flannel.alpha.coreos.com/"
+
+
+def public_ip_of(lease: Lease) -> str:
+    """A lease as the source of the address that it publishes."""
+    name = "public-ipv6" if lease.family == 6 else "public-ip"
+    return f"lease of {lease.node} ({annotation_prefix(lease)}{name})"
 
 
 def advertised_by(lease: Lease) -> str:

@@ -3,6 +3,7 @@
 import shlex
 
 from tracer.core.case import WayView
+from tracer.core.end import freed_for
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, vxlan_port
 from tracer.core.rules.publicip import twins
@@ -102,7 +103,7 @@ def _lost_below(way: WayView, path: Path) -> bool:
         _failed(path)
         and end is not None
         and (end.node, end.device) == (way.sender, Device.UPLINK)
-        and not (path.drop is not None and path.drop.reason == "NEIGH_FAILED")
+        and not freed_for(path.drop, "NEIGH_FAILED")
         and not any(hop.gso_size for hop in path.hops)
     )
 
@@ -226,11 +227,12 @@ def _tests(port: int, arrived: tuple[bool | None, bool | None]) -> tuple[Evidenc
 
 
 def _another_port(way: WayView) -> tuple[str, ...]:
+    device = way.crossing.vtep.ifname if way.crossing is not None else "flannel.1"
     return (
         "give flannel a port that the fabric does not use, for all nodes (Backend.Port 4790, not"
         " 4789), delete the devices and restart flannel:",
         remedies.edit_net_conf(way.case),
-        "ip link del flannel.1   # on each node",
+        f"ip link del {device}   # on each node",
         remedies.restart_all(way.case),
     )
 

@@ -70,8 +70,9 @@ class Store:
         if based_on and based_on != old["metadata"]["resourceVersion"]:
             raise conflict(resource, key[1])
         new = copy.deepcopy(each)
-        for kept in ("uid", "creationTimestamp", "resourceVersion"):
-            new["metadata"][kept] = old["metadata"][kept]
+        for kept in ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp"):
+            if kept in old["metadata"]:
+                new["metadata"][kept] = old["metadata"][kept]
         return old if new == old else self._write(resource, key, old, new)
 
     def delete(self, resource: Resource, key: Key) -> Object:
@@ -83,6 +84,15 @@ class Store:
         del self._objects[resource][key]
         self._tell(Change(self.revision, resource, gone, None))
         return gone
+
+    def mark_deleted(self, resource: Resource, key: Key) -> Object:
+        """Say that an object is to go; it stays until nothing holds it."""
+        old = self.one(resource, key)
+        if "deletionTimestamp" in old["metadata"]:
+            return old
+        marked = copy.deepcopy(old)
+        marked["metadata"].update(deletionTimestamp=timestamp(), deletionGracePeriodSeconds=0)
+        return self._write(resource, key, old, marked)
 
     def since(self, revision: int) -> list[Change]:
         """The changes after a revision. Raises ApiFailure 410 when some are forgotten."""

@@ -65,13 +65,17 @@ def patch(store: Store, target: Target, body: bytes, kind: str, *, dry: bool) ->
 
 
 def delete(store: Store, target: Target, body: bytes, *, dry: bool) -> Object:
-    """DELETE of an object. At once: nothing in the lab has a grace period."""
+    """DELETE of an object. At once, unless a finalizer holds it: nothing has a grace period."""
     options = read_json(body) if body else {}
     old = store.one(target.resource, target.key)
     wanted = (options.get("preconditions") or {}).get("uid") if isinstance(options, dict) else None
     if wanted and wanted != old["metadata"]["uid"]:
         raise ApiFailure(409, "Conflict", "Precondition failed: UID in precondition does not match")
-    return old if dry else store.delete(target.resource, target.key)
+    if dry:
+        return old
+    if old["metadata"].get("finalizers"):
+        return store.mark_deleted(target.resource, target.key)
+    return store.delete(target.resource, target.key)
 
 
 def _commit(store: Store, target: Target, old: Object, new: Any, *, dry: bool) -> Object:
@@ -81,7 +85,10 @@ def _commit(store: Store, target: Target, old: Object, new: Any, *, dry: bool) -
     if dry:
         return dict(new)
     version = new["metadata"].get("resourceVersion")
-    return store.update(target.resource, target.key, new, version)
+    done = store.update(target.resource, target.key, new, version)
+    if "deletionTimestamp" in done["metadata"] and not done["metadata"].get("finalizers"):
+        return store.delete(target.resource, target.key)
+    return done
 
 
 def _keep_other_half(target: Target, old: Object, new: Object) -> None:

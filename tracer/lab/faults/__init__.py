@@ -3,6 +3,8 @@
 from tracer.lab.faults import address, device, host, pod, underlay
 from tracer.lab.faults.fault import Fault
 
+BETWEEN = "what stops it stands between the nodes"
+
 FAULTS: dict[str, Fault] = {
     "vtepmac-annotation-stale": Fault(address.vtepmac_annotation_stale),
     "neigh-stale-one-node": Fault(address.neigh_stale_one_node),
@@ -19,14 +21,18 @@ FAULTS: dict[str, Fault] = {
     "routes-lost": Fault(address.routes_lost),
     "vni-mismatch": Fault(device.vni_mismatch),
     "port-mismatch": Fault(device.port_mismatch),
-    "peer-flannel1-down": Fault(device.peer_flannel1_down, device.heal_peer_flannel1_down),
+    "peer-flannel1-down": Fault(
+        device.peer_flannel1_down, device.heal_peer_flannel1_down, swapped="own-flannel1-down"
+    ),
     "underlay-mtu-blackhole": Fault(
-        underlay.underlay_mtu_blackhole, underlay.heal_underlay, needs=("nft",)
+        underlay.underlay_mtu_blackhole, underlay.heal_underlay, needs=("nft",), hidden=BETWEEN
     ),
     "nsx-intercepts-8472": Fault(
-        underlay.nsx_intercepts_8472, underlay.heal_underlay, needs=("nft",)
+        underlay.nsx_intercepts_8472, underlay.heal_underlay, needs=("nft",), hidden=BETWEEN
     ),
-    "cloud-sg-8472": Fault(underlay.cloud_sg_8472, underlay.heal_underlay, needs=("nft",)),
+    "cloud-sg-8472": Fault(
+        underlay.cloud_sg_8472, underlay.heal_underlay, needs=("nft",), hidden=BETWEEN
+    ),
     "input-drop-8472": Fault(host.input_drop_8472, host.heal_input_drop, needs=("iptables",)),
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
