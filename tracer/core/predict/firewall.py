@@ -20,8 +20,11 @@ from tracer.model.state import Link
 MOST_QUOTED = 80
 """Characters of a rule."""
 
-Point: TypeAlias = tuple[Link, Device]
+Point: TypeAlias = tuple[Link | None, Device]
 """The device that the kernel names when it frees the packet (skb->dev), and what it is."""
+
+NO_DEVICE: Point = (None, Device.UNKNOWN)
+"""A node's own packet gets its device behind the OUTPUT hook; its sender is told EPERM."""
 
 _BEGINS = ("prerouting", "output")
 """Where a packet's connection is looked up."""
@@ -29,11 +32,8 @@ _ECHO = {8: 128, 0: 129}
 """ICMP's types as ICMPv6's."""
 
 
-def drops(walk: Walk, hook: str, at: Point | None, out: Link | None = None) -> Ending | None:
-    """The end of the packet at a hook; None: it passes, rewritten or in doubt.
-
-    `at` None: it has no device yet, and its sender's system call fails.
-    """
+def drops(walk: Walk, hook: str, at: Point, out: Link | None = None) -> Ending | None:
+    """The end of the packet at a hook; None: it passes, rewritten or in doubt."""
     came = walk.came_by if walk.outer is None or hook not in ("output", "postrouting") else None
     asked = _asked(walk, hook)
     return _decided(walk, hook, at, out, replace(asked, iif=_name(came), oif=_name(out)))
@@ -46,8 +46,8 @@ def drops_bridged(walk: Walk, bridge: Link, port: Link | None) -> Ending | None:
     """
     for hook in ("prerouting", "forward", "postrouting"):
         asked = replace(_asked(walk, hook), iif=bridge.ifname, oif=bridge.ifname, bridged=True)
-        leaves = port is not None and hook != "prerouting"
-        at = (port, Device.POD) if leaves and port is not None else (bridge, Device.BRIDGE)
+        inside = port is None or hook == "prerouting"
+        at = (bridge, Device.BRIDGE) if inside else (port, Device.POD)
         if ending := _decided(walk, hook, at, bridge, asked):
             return ending
     return None
@@ -91,14 +91,10 @@ def _state(walk: Walk) -> str | None:
     return "established" if walk.node in walk.asked_on else None
 
 
-def _decided(
-    walk: Walk, hook: str, at: Point | None, out: Link | None, asked: Probe
-) -> Ending | None:
+def _decided(walk: Walk, hook: str, at: Point, out: Link | None, asked: Probe) -> Ending | None:
     decision = rules_of(walk.tables.state).verdict(hook, asked)
     walk.filtered = Filtered(walk.node, walk.outer is not None, decision.packet)
     if decision.certain:
-        if at is None:
-            return walk.lost("Operation not permitted")
         link, device = at
         caller = "nft_do_chain" if _by_nft(decision) else "nf_hook_slow"
         return walk.freed(link, device, "NETFILTER_DROP", caller)

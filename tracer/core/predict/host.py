@@ -115,7 +115,7 @@ def host_sends(walk: Walk) -> At | Ending:
         walk.src = walk.sent_as = chosen
     if walk.probe.size > out.mtu and walk.probe.dont_fragment:
         return walk.lost("Message too long")
-    return firewall.drops(walk, "output", None, out) or At.IP_PUTS_OUT
+    return firewall.drops(walk, "output", firewall.NO_DEVICE, out) or At.IP_PUTS_OUT
 
 
 def host_takes_in(walk: Walk) -> At | Ending:

@@ -136,15 +136,23 @@ class Walk:
         self.hops.append(now)
 
     def freed(
-        self, link: Link, device: Device, reason: str, caller: str, packet: Packet | None = None
+        self,
+        link: Link | None,
+        device: Device,
+        reason: str,
+        caller: str,
+        packet: Packet | None = None,
     ) -> Ending:
-        """The kernel frees it, or another that was sent for it, such as an ARP request."""
+        """The kernel frees it, or another that was sent for it, such as an ARP request.
+
+        `link` None: it has no device yet.
+        """
         drop = Drop(reason=reason, caller=caller)
         hop = Hop(
             node=self.node,
             device=device,
             direction=Direction.FREED,
-            ifname=link.ifname,
+            ifname=link.ifname if link is not None else "",
             packet=packet or self.packet(),
             drop=drop,
         )
