@@ -1,6 +1,6 @@
 """What can be broken in the lab. Named and grouped as the catalogue of findings is."""
 
-from tracer.lab.faults import address, device, host, pod, underlay
+from tracer.lab.faults import address, device, host, pod, policy, underlay
 from tracer.lab.faults.fault import Fault
 
 BETWEEN = "what stops it stands between the nodes"
@@ -37,4 +37,12 @@ FAULTS: dict[str, Fault] = {
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
+    "policy-route": Fault(policy.policy_route, policy.heal_policy_route),
+    "rp-filter": Fault(policy.rp_filter, policy.heal_rp_filter),
+    "br-netfilter-off": Fault(
+        policy.br_netfilter_off,
+        policy.heal_br_netfilter,
+        shapes=("services",),
+        spares="only a Service whose endpoint is on its client's own node is hit",
+    ),
 }
