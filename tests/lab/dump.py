@@ -28,7 +28,7 @@ PLAIN = ("ifindex", "mtu", "address", "master", "link", "txqlen")
 DATA = ("id", "local", "local6", "port", "link", "learning", "gbp")
 PORT = ("hairpin", "learning", "flood", "isolated", "guard", "cost", "priority")
 NFT_TABLES = (
-    "nft list tables | grep -vE ' (filter|nat|raw|mangle|security)$'"
+    "nft list tables | grep -vE '^table ip6? (filter|nat|raw|mangle|security)$'"
     " | while read -r each; do nft list $each; done"
 )
 """All but those of iptables, which iptables-save shows."""
