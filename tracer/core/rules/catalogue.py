@@ -8,6 +8,8 @@ from tracer.core.rules import (
     address,
     device,
     entries,
+    filters,
+    forwarding,
     generic,
     host,
     pod,
@@ -50,13 +52,18 @@ CATALOGUE: tuple[Rule, ...] = (
     entries.neigh_missing,
     entries.fdb_missing,
     # Hosts and the network between them.
+    filters.raw_or_tc_drop,
     switches.rp_filter,
-    host.forward_drop,
+    forwarding.firewalld_forward_reject,
+    forwarding.nft_other_table_drop,
+    forwarding.forward_drop,
     host.input_drop_8472,
     underlay.underlay_mtu_blackhole,
     underlay.nsx_intercepts_8472,
     underlay.cloud_sg_8472,
     # What other traffic than this meets.
+    filters.masq_pod_to_pod,
+    filters.rules_flushed,
     switches.br_netfilter_off,
     # The pods' own edge.
     pod.veth_detached,
