@@ -155,13 +155,16 @@ def uplink_takes_in(walk: Walk) -> At | Ending:
 
 def _unpacked(walk: Walk, uplink: Link, outer: Outer) -> At | Ending:
     """The VXLAN device of this port and VNI takes it, if there is one."""
+    six = ":" in outer.dst
     listening = [
         (link, link.vxlan)
         for link in walk.tables.state.links
         if link.vxlan is not None and link.up and link.vxlan.port == outer.dst_port
+        if link.vxlan.external or _in_ipv6(link.vxlan) is six
     ]
     if not listening:
-        return walk.freed(uplink, Device.UPLINK, "NO_SOCKET", "__udp4_lib_rcv")
+        caller = "__udp6_lib_rcv" if six else "__udp4_lib_rcv"
+        return walk.freed(uplink, Device.UPLINK, "NO_SOCKET", caller)
     taking = [(link, vxlan) for link, vxlan in listening if vxlan.vni == outer.vni]
     if not taking:
         return walk.freed(uplink, Device.UPLINK, "VXLAN_VNI_NOT_FOUND", "vxlan_rcv")
@@ -170,6 +173,11 @@ def _unpacked(walk: Walk, uplink: Link, outer: Outer) -> At | Ending:
         return walk.freed(uplink, Device.UPLINK, "LOCAL_MAC", "vxlan_rcv")
     walk.came_by, walk.outer = vtep, None
     return At.VTEP_TAKES_IN
+
+
+def _in_ipv6(vxlan: Vxlan) -> bool:
+    """Of which family its socket is: that of its addresses, else IPv4 (Linux vxlan_sock_add)."""
+    return any(ip is not None and ":" in ip for ip in (vxlan.local, vxlan.group))
 
 
 def vtep_takes_in(walk: Walk) -> At | Ending:
