@@ -8,11 +8,15 @@ from tracer.core.rules import (
     address,
     device,
     entries,
+    filters,
+    forwarding,
     generic,
     host,
     pod,
+    policy,
     publicip,
     routes,
+    switches,
     underlay,
 )
 from tracer.model.diagnosis import Finding
@@ -43,15 +47,24 @@ CATALOGUE: tuple[Rule, ...] = (
     entries.fdb_wrong_dst_dead,
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,
+    policy.policy_route,
     routes.routes_lost,
     entries.neigh_missing,
     entries.fdb_missing,
     # Hosts and the network between them.
-    host.forward_drop,
+    filters.raw_or_tc_drop,
+    switches.rp_filter,
+    forwarding.firewalld_forward_reject,
+    forwarding.nft_other_table_drop,
+    forwarding.forward_drop,
     host.input_drop_8472,
     underlay.underlay_mtu_blackhole,
     underlay.nsx_intercepts_8472,
     underlay.cloud_sg_8472,
+    # What other traffic than this meets.
+    filters.masq_pod_to_pod,
+    filters.rules_flushed,
+    switches.br_netfilter_off,
     # The pods' own edge.
     pod.veth_detached,
     *LAST,
