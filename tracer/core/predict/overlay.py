@@ -157,6 +157,10 @@ def _unpacked(walk: Walk, uplink: Link, outer: Outer) -> At | Ending:
     ]
     if not listening:
         return walk.freed(uplink, Device.UPLINK, "NO_SOCKET", "__udp4_lib_rcv")
+    for link, vxlan in listening:
+        if vxlan.external and walk.dst_mac != link.mac:
+            # Its socket is the port's only one, and takes all VNIs (vxlan_vs_find_vni).
+            return walk.freed(link, Device.UNKNOWN, "OTHERHOST", "ip_rcv_core")
     taking = [(link, vxlan) for link, vxlan in listening if vxlan.vni == outer.vni]
     if not taking:
         return walk.freed(uplink, Device.UPLINK, "VXLAN_VNI_NOT_FOUND", "vxlan_rcv")

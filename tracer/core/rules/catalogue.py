@@ -6,14 +6,20 @@ from typing import Any, TypeAlias, get_type_hints
 
 from tracer.core.rules import (
     address,
+    checksum,
     device,
+    direct,
     entries,
+    gbp,
     generic,
     host,
+    mtu,
     pod,
+    port,
     publicip,
     routes,
     underlay,
+    uplink,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
@@ -30,9 +36,13 @@ LAST: tuple[Rule, ...] = (generic.unexplained_drop, generic.unexplained_loss)
 
 CATALOGUE: tuple[Rule, ...] = (
     # The devices have to fit together before any entry matters.
+    uplink.uplink_down,
+    port.vxlan_module_missing,
+    port.vxlan_port_taken,
     device.peer_flannel1_down,
     device.port_mismatch,
     device.vni_mismatch,
+    gbp.gbp_mismatch,
     # A changed MAC makes stale annotations; a stale annotation makes stale neighbours.
     address.mac_changed_under_running_flannel,
     address.vtepmac_annotation_stale,
@@ -43,12 +53,18 @@ CATALOGUE: tuple[Rule, ...] = (
     entries.fdb_wrong_dst_dead,
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,
+    direct.directrouting_asymmetric,
     routes.routes_lost,
     entries.neigh_missing,
     entries.fdb_missing,
     # Hosts and the network between them.
     host.forward_drop,
     host.input_drop_8472,
+    checksum.outer_udp_csum_bad,
+    # Sizes: what a node does itself before what lies between the nodes.
+    mtu.ipv6_underlay_mtu_70,
+    mtu.pod_mtu_too_big,
+    mtu.uplink_mtu_lowered_late,
     underlay.underlay_mtu_blackhole,
     underlay.nsx_intercepts_8472,
     underlay.cloud_sg_8472,

@@ -2,6 +2,7 @@
 
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
+from tracer.core.rules.neighbourhood import holds_the_port
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
@@ -21,6 +22,9 @@ def peer_flannel1_down(way: WayView) -> Finding | None:
         return None
     link = _answering(way, sender) or way.receiver_vtep
     if link is None or link.up:
+        return None
+    if holds_the_port(way.case.state(way.receiver), link, sender.vni, sender.port) is not None:
+        # It cannot come up: another rule.
         return None
     return Finding(
         rule="peer-flannel1-down",

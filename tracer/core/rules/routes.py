@@ -6,6 +6,7 @@ from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.entries import NO_PEER_REPAIRS
 from tracer.core.rules.fingerprints import peer_fdb, permanent
+from tracer.core.rules.neighbourhood import holds_the_port
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
@@ -26,6 +27,12 @@ def routes_lost(way: WayView) -> Finding | None:
         return None
     vtep = way.sender_vtep
     if vtep is None or (not vtep.up and not _ended_unrouted(way)):
+        return None
+    vxlan = vtep.vxlan
+    if vxlan is not None and holds_the_port(
+        way.case.state(way.sender), vtep, vxlan.vni, vxlan.port
+    ):
+        # flanneld fails before it writes any route.
         return None
     lease = way.receiver_lease
     cidr = lease.pod_cidr or way.dst

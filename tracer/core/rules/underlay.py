@@ -6,6 +6,7 @@ from tracer.core.case import WayView
 from tracer.core.end import freed_for
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, vxlan_port
+from tracer.core.rules.neighbourhood import is_dead, uplink_below
 from tracer.core.rules.publicip import twins
 from tracer.core.words import trace_command
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -38,6 +39,9 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
     uplink = way.sender_tables.link(below) if below is not None else None
     if uplink is not None and uplink.mtu < outer:
         # The node's own uplink is the narrow one: it fragments, another rule's affair.
+        return None
+    theirs = uplink_below(way.case, way.receiver)
+    if theirs is not None and theirs.mtu < outer:
         return None
     return Finding(
         rule="underlay-mtu-blackhole",
@@ -265,6 +269,9 @@ def _vanished(way: WayView) -> bool:
     if not end.outer or not end.lost_at(way.sender, Device.UPLINK, Direction.OUT):
         return False
     if any(_came_in(way, path) for path in way.paths) or twins(way):
+        return False
+    uplink = uplink_below(way.case, way.receiver)
+    if uplink is not None and is_dead(uplink):
         return False
     lease = way.receiver_lease
     return way.receiver_tables.has_address(crossing.dst) or crossing.dst == (
