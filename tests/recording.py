@@ -22,11 +22,16 @@ SPECIAL: dict[str, tuple[str, ...]] = {
     "healthy-udp": ("pod-a", "pod-b", "--probe", "udp", "--port", "9"),
     "healthy-host-network": ("pod-a", "host-b"),
     "healthy-ipv6": ("pod-a", "pod-b"),
+    "healthy-dual-stack": ("pod-a", "pod-b", "--family", "6"),
     "healthy-direct-routing": ("pod-a", "pod-b"),
 }
 """Cases without a fault: what is traced."""
 
-SHAPES = {"healthy-ipv6": "ipv6", "healthy-direct-routing": "direct-routing"}
+SHAPES = {
+    "healthy-ipv6": "ipv6",
+    "healthy-dual-stack": "dual-stack",
+    "healthy-direct-routing": "direct-routing",
+}
 """Cases without a fault that need a lab of another shape than the plain one."""
 
 

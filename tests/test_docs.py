@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cases import CASES, bundle_of
+from tests.cases import CASES, CHECK, bundle_of
 from tracer.cli.main import flantrace, run
 
 ROOT = Path(__file__).parent.parent
@@ -18,11 +18,17 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
 def typed_and_said(block: str) -> str:
-    """What was typed, and what came: `CASE`, or `diff:CASE:CASE`."""
+    """What was typed, and what came: `CASE`, `matrix:CASE`, `predict:CASE` or `diff:CASE:CASE`."""
     kind, _, cases = block.partition(":")
     if kind == "diff":
         first, second = (bundle_of(case) for case in cases.split(":"))
         return "$ flantrace diff before.tgz after.tgz\n" + said("diff", str(first), str(second))
+    if kind == "matrix":
+        return "$ flantrace check --matrix\n" + said(
+            "replay", str(bundle_of(cases, CHECK)), "--matrix"
+        )
+    if kind == "predict":
+        return "$ flantrace predict pod-a pod-b\n" + (CASES / cases / "predict.txt").read_text()
     return "$ flantrace pod-a pod-b\n" + (CASES / block / "trace.txt").read_text()
 
 

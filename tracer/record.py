@@ -81,7 +81,8 @@ class Recorder:
         self._session = Session(order.node_exec, order.agent)
         self._created_at = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
         self._peers = Peers(self._request, cluster, self._session.nodes)
-        self._further = Further(self._peers, self._session, progress)
+        probe = self._first_probe(order.plan) if order.plan is not None else None
+        self._further = Further(self._peers, self._session, probe, progress)
 
     def run(self) -> None:
         """Record from the first agent's start to the last one's end; nothing where flannel's
@@ -113,7 +114,7 @@ class Recorder:
             format=FORMAT,
             tool_version=__version__,
             created_at=self._created_at,
-            request=self._request,
+            request=self._further.added(self._request),
             cluster=self._cluster,
             nodes=dict(session.nodes),
             agents=session.reports(),
@@ -187,8 +188,14 @@ class Recorder:
 
     def _probes(self, plan: ProbePlan) -> list[Probe]:
         """The small ones, then one of the overlay's full MTU."""
+        first = self._first_probe(plan)
+        if not plan.full_mtu or plan.kind is not ProbeKind.ICMP:
+            return [first]
+        return [first, msgspec.structs.replace(first, first_seq=plan.count + 1, count=1, size=0)]
+
+    def _first_probe(self, plan: ProbePlan) -> Probe:
         source = self._request.source
-        first = Probe(
+        return Probe(
             id=self._probe_id,
             src=source.ip,
             dst=self._request.destination.ip,
@@ -201,6 +208,3 @@ class Recorder:
             timeout_ms=REPLY_MS,
             from_host=source.kind is EndKind.NODE or source.host_network,
         )
-        if not plan.full_mtu or plan.kind is not ProbeKind.ICMP:
-            return [first]
-        return [first, msgspec.structs.replace(first, first_seq=plan.count + 1, count=1, size=0)]

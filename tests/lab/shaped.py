@@ -88,6 +88,20 @@ def by_command(lab: Universe, source: str, destination: str) -> Told:
     return {**found, "exit code": done.returncode}
 
 
+def checked(lab: Universe) -> Told:
+    """The examination of all nodes."""
+    done = lab.flantrace("--lab", "check", "--no-save", "--json")
+    found: Told = json.loads(done.stdout)
+    return {**found, "exit code": done.returncode}
+
+
+def foretold(lab: Universe, source: str, destination: str) -> Told:
+    """What the tables say of the same packets."""
+    done = lab.flantrace("--lab", "predict", "--no-save", source, destination, "--json")
+    found: Told = json.loads(done.stdout)
+    return {**found, "exit code": done.returncode}
+
+
 def pings(lab: Universe, *pairs: tuple[str, str, int]) -> list[str]:
     """What became of pings: (pod, destination, payload)."""
     return [ping(lab, source, there, size, 2) for source, there, size in pairs]

@@ -123,6 +123,25 @@ def test_a_bare_network_namespace_has_no_files_and_the_trace_still_stands() -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("fault", ["underlay-mtu-blackhole", "cloud-sg-8472"], indirect=True)
+def test_what_is_sent_beyond_the_probes_is_said_and_can_be_forbidden(fault: str) -> None:
+    """A size that passes to the byte, or ports that another node tries as well."""
+    free = json.loads(flantrace("--lab", "pod-a", "pod-b", "--json").stdout)
+    bound = json.loads(flantrace("--lab", "pod-a", "pod-b", "--no-active", "--json").stdout)
+    sent: dict[bool, list[str]] = {}
+    for active, told in ((True, free), (False, bound)):
+        sent[active] = [note for note in told["notes"] if note.startswith("flantrace itself sent")]
+        assert told["verdict"]["rule"] == fault
+    assert sent[False] == []
+    assert len(sent[True]) == (1 if fault == "underlay-mtu-blackhole" else 2)
+    evidence = [(line["label"], line["value"]) for line in free["findings"][0]["evidence"]]
+    if fault == "underlay-mtu-blackhole":
+        assert ("passed", "1400 B") in evidence
+        assert ("lost", "1401 B") in evidence
+    else:
+        assert evidence.count(("test", "vanished")) == 4
+
+
 def template(tmp_path: Path, node: str, instead: str) -> str:
     """A template by which one node behaves in another way."""
     script = tmp_path / "reach"

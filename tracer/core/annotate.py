@@ -67,6 +67,11 @@ class _Held:
                 return expected if expected and covers(expected, self.destination.ip) else None
         return None
 
+    def promised_to(self, inner: Inner) -> Expectation | None:
+        """The same for one packet: a reply to an address that hid its pod is no word on the pod."""
+        promised = self.promised
+        return promised if promised is not None and covers(promised, inner.dst) else None
+
     @cached_property
     def vtep(self) -> Link | None:
         """The sender's VTEP: that of flannel's VNI, for one of an earlier VNI may be left over."""
@@ -148,7 +153,8 @@ def _route(hop: Hop, inner: Inner, facts: _Held) -> list[Entry]:
     # Without its bridge hop a pod's packet still comes in by the bridge, if it comes in.
     iif = hop.ifname if hop.device is Device.BRIDGE else facts.iif
     answer = facts.out.route(inner.dst, src=inner.src, iif=iif)
-    return [compare.route_entry(answer, facts.out, facts.vtep, facts.promised, facts.conf)]
+    promised = facts.promised_to(inner)
+    return [compare.route_entry(answer, facts.out, facts.vtep, promised, facts.conf)]
 
 
 def _unsent(path: Path, inner: Inner, route: Sequence[Entry], facts: _Held) -> Iterator[Entry]:
@@ -176,10 +182,11 @@ def _leaving(
         yield from (port,) if port is not None else ()
     elif point == VTEP_OUT:
         yield from _neighbour_and_fdb(hop, inner, facts)
-    elif point == UPLINK_OUT and facts.promised is not None and hop.packet is not None:
-        answer = facts.answer(inner)
-        entry = compare.underlay_entry(hop.packet.outer, answer, facts.promised)
-        yield from (entry,) if entry is not None else ()
+    elif point == UPLINK_OUT and hop.packet is not None:
+        promised = facts.promised_to(inner)
+        if promised is not None:
+            entry = compare.underlay_entry(hop.packet.outer, facts.answer(inner), promised)
+            yield from (entry,) if entry is not None else ()
 
 
 def _neighbour_and_fdb(hop: Hop, inner: Inner, facts: _Held) -> Iterator[Entry]:

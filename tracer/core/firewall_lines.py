@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
+from tracer.core.netfilter.nft_words import nft_words
 from tracer.model.state import FirewallDump
 
 _COUNTS = re.compile(r" ?\[\d+:\d+\]")
@@ -54,27 +54,3 @@ def _nft(dump: FirewallDump, *, twice: bool) -> Iterator[tuple[str, str]]:
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError, StopIteration):
         # A dump cut short or in another form is still the same text or another one.
         yield dump.tool, f"{dump.tool}: {len(dump.text)} characters that are no ruleset"
-
-
-def nft_words(expressions: list[Any]) -> str:
-    """An nft rule's expressions in words close to nft's own; what is not known, by its name."""
-    words = []
-    for part in expressions:
-        for verb, body in part.items():
-            if verb == "match":
-                words.append(_match(body))
-            elif verb in ("jump", "goto"):
-                words.append(f"{verb} {body['target']}")
-            elif verb != "counter":
-                words.append(verb)
-    return " ".join(words)
-
-
-def _match(match: dict[str, Any]) -> str:
-    left = match.get("left", {})
-    payload, meta = left.get("payload", {}), left.get("meta", {})
-    key = meta.get("key") or f"{payload.get('protocol', '')} {payload.get('field', '')}"
-    right = match.get("right")
-    value = right if isinstance(right, str | int) else json.dumps(right)
-    unequal = "!= " if match.get("op") == "!=" else ""
-    return f"{key.strip() or 'match'} {unequal}{value}"

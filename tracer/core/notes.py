@@ -97,7 +97,11 @@ def _troubles(case: Case) -> Iterator[str]:
 
 def _agents(case: Case) -> Iterator[str]:
     silent = {trouble.node for trouble in case.bundle.troubles}
+    ends = (case.request.source.node, case.request.destination.node)
     for name, agent in case.bundle.agents.items():
+        if name not in ends:
+            # A third node sends test datagrams and watches nothing.
+            continue
         if agent.end is not AgentEnd.BYE and name not in silent:
             yield f"The {watcher(agent)} stopped answering."
         elif agent.lost:
@@ -118,6 +122,12 @@ def _dropped_on(case: Case, node: str) -> bool:
 
 
 def _datagrams(case: Case) -> Iterator[str]:
+    sizes = case.request.plan.sizes if case.request.plan is not None else ()
+    if sizes:
+        yield (
+            f"flantrace itself sent {len(sizes)} further probes of {min(sizes)} to {max(sizes)} B,"
+            " to find the size that passes."
+        )
     for test in case.bundle.datagrams:
         ports = " and ".join(str(port) for port in test.ports)
         yield (

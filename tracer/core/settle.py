@@ -29,7 +29,7 @@ class Waiting(StrEnum):
 
 def waiting(bundle: Bundle) -> Waiting:
     """What the probes of a recording so far still have to wait for. Meaningless when passive."""
-    paths = correlate(_as_if_ended(bundle))
+    paths = correlate(as_if_ended(bundle))
     answered = {sent.seq for sent in bundle.sent if is_answer(bundle, sent)}
     open_paths = [path for path in paths if _open(path) and path.seq not in answered]
     expects_reply = bundle.traced.plan is not None and bundle.traced.plan.kind != ProbeKind.UDP
@@ -50,12 +50,12 @@ def lost_on_underlay(bundle: Bundle) -> tuple[Path, ...]:
     """Packets that left one node's uplink and were not seen at the other's."""
     return tuple(
         path
-        for path in correlate(_as_if_ended(bundle))
+        for path in correlate(as_if_ended(bundle))
         if path.outcome is Outcome.LOST and _left_the_node(path)
     )
 
 
-def _as_if_ended(bundle: Bundle) -> Bundle:
+def as_if_ended(bundle: Bundle) -> Bundle:
     """The agents still run, so none has said bye yet; what they have seen so far is whole."""
     watchful = {
         node: msgspec.structs.replace(agent, end=AgentEnd.BYE, lost=0)

@@ -65,6 +65,12 @@ def test_and_pass_the_points_that_the_tables_say(name: str) -> None:
         assert points(told)[: len(points(seen))] == points(seen)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_and_leave_no_doubt(name: str) -> None:
+    """Every fault of the catalogue that a node's tables show is foretold, firewalls included."""
+    assert [told.doubt for _, told in both(name) if told.outcome is Outcome.UNKNOWN] == []
+
+
 @pytest.mark.parametrize("name", sorted(IN_NO_TABLE))
 def test_a_trace_says_where_the_kernel_did_something_else(name: str) -> None:
     diagnosis = diagnose(recording(name))

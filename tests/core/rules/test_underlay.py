@@ -3,6 +3,8 @@
 import struct
 from ipaddress import ip_address
 
+from msgspec.structs import replace
+
 from tests.builders import ETH0, state, underlay
 from tests.changes import with_link
 from tests.core.rules.asking import ask, case, found, rules_of, words
@@ -34,12 +36,12 @@ TEST = Datagram(src=underlay("node-a"), dst=underlay("node-b"), src_port=MARK, p
 ALL_LOST = tuple(lost(UPLINK_OUT, seq=seq) for seq in range(1, 6))
 
 
-def datagram(node: str, direction: Direction, port: int) -> Observation:
+def datagram(node: str, direction: Direction, port: int, source: str = "node-a") -> Observation:
     """One of flantrace's own test datagrams as an agent saw it."""
     payload = b"flantrace"
     udp = struct.pack("!HHHH", MARK, port, 8 + len(payload), 0) + payload
     header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0)
-    addresses = b"".join(ip_address(underlay(name)).packed for name in ("node-a", "node-b"))
+    addresses = b"".join(ip_address(underlay(name)).packed for name in (source, "node-b"))
     frame = bytes(12) + b"\x08\x00" + header + addresses + udp
     return Observation(
         node=node, device=Device.UPLINK, direction=direction, ifindex=ETH0, ifname="eth0",
@@ -93,6 +95,31 @@ def test_some_that_come_in_are_no_blocked_port() -> None:
 
 def test_the_tests_of_flantrace_are_confessed() -> None:
     assert any("itself sent" in note for note in after_test().notes)
+
+
+FROM_C = replace(TEST, src=underlay("node-c"))
+
+
+def from_third_node(*arrived: int) -> Diagnosis:
+    """As after a test in which nothing arrived; then node-c tried."""
+    seen = [datagram("node-a", Direction.OUT, port) for port in TEST.ports]
+    seen += [datagram("node-b", Direction.IN, port, "node-c") for port in arrived]
+    tests = (TEST, FROM_C)
+    return judge(case(paths=ALL_LOST, datagrams=tests, observations=tuple(seen)))
+
+
+def test_a_third_nodes_datagrams_tell_the_pair_from_the_receiver() -> None:
+    pair, receiver = from_third_node(8472, 8473), from_third_node()
+    assert words(pair)[1] == words(receiver)[1] == "cloud-sg-8472"
+    assert pair.findings[0].hits.endswith("node-c still reaches it")
+    assert receiver.findings[0].hits == "everything to pods of node-b, from node-c as well"
+    third = [line for line in pair.findings[0].evidence if "from node-c" in line.source]
+    assert [line.value for line in third] == ["arrived", "arrived"]
+
+
+def test_a_third_nodes_datagrams_are_not_taken_for_the_senders() -> None:
+    first = [line for line in from_third_node(8472).findings[0].evidence if line.label == "test"]
+    assert [line.value for line in first] == ["vanished", "vanished", "arrived", "vanished"]
 
 
 def full_lost(path: Path, way: Way = Way.REQUEST) -> tuple[Path, ...]:

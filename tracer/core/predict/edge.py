@@ -48,11 +48,11 @@ def _to_bridge(walk: Walk, veth: Link, following: Ip) -> At | Ending:
 
 
 def _bridged(walk: Walk, bridge: Link) -> Ending:
-    """Between pods of one node; with br_netfilter the FORWARD hook sees them, too."""
+    """Between pods of one node; with br_netfilter the hooks of IP see them, too."""
     family = "ip6" if walk.family == 6 else "ip"
     if walk.tables.sysctl(f"net.bridge.bridge-nf-call-{family}tables") == "1":
-        dropped = firewall.drops(walk, "forward")
-        if dropped is not None:
+        port = _port(walk, bridge)
+        if dropped := firewall.drops_bridged(walk, bridge, port):
             return dropped
     return _into_pod(walk, bridge)
 

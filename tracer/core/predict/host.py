@@ -16,7 +16,7 @@ def ip_takes_in(walk: Walk) -> At | Ending:
     if link is None:
         return At.IP_PUTS_OUT
     device = role(walk.tables, link)
-    if dropped := firewall.drops(walk, "prerouting"):
+    if dropped := firewall.drops(walk, "prerouting", (link, device)):
         return dropped
     if walk.dst == walk.translated and walk.tables.has_address(walk.dst):
         walk.dst = walk.destination.ip
@@ -38,7 +38,7 @@ def _forwarded(walk: Walk, answer: RouteAnswer, link: Link, device: Device) -> A
     if walk.probe.size > out.mtu and (walk.probe.dont_fragment or walk.family == 6):
         return _too_big(walk, link, out)
     walk.ttl -= 1
-    if dropped := firewall.drops(walk, "forward"):
+    if dropped := firewall.drops(walk, "forward", (link, device), out):
         return dropped
     return At.IP_PUTS_OUT
 
@@ -97,10 +97,11 @@ def ip_puts_out(walk: Walk) -> At | Ending:
     out = walk.tables.link(route.ifindex) if route is not None else None
     if out is None:
         return walk.lost(f"the route to {walk.dst} names no device that was recorded")
-    return {
-        Device.VTEP: At.VTEP_PUTS_OUT,
-        Device.BRIDGE: At.BRIDGE_PUTS_OUT,
-    }.get(role(walk.tables, out), At.UPLINK_PUTS_OUT)
+    device = role(walk.tables, out)
+    following = {Device.VTEP: At.VTEP_PUTS_OUT, Device.BRIDGE: At.BRIDGE_PUTS_OUT}
+    return firewall.drops(walk, "postrouting", (out, device), out) or following.get(
+        device, At.UPLINK_PUTS_OUT
+    )
 
 
 def host_sends(walk: Walk) -> At | Ending:
@@ -121,7 +122,7 @@ def host_sends(walk: Walk) -> At | Ending:
         walk.src = walk.sent_as = chosen
     if walk.probe.size > out.mtu and walk.probe.dont_fragment:
         return walk.lost("Message too long")
-    return firewall.drops(walk, "output") or At.IP_PUTS_OUT
+    return firewall.drops(walk, "output", firewall.NO_DEVICE, out) or At.IP_PUTS_OUT
 
 
 def host_takes_in(walk: Walk) -> At | Ending:
@@ -129,7 +130,7 @@ def host_takes_in(walk: Walk) -> At | Ending:
     link = walk.came_by
     if link is None:
         return walk.delivered()
-    if dropped := firewall.drops(walk, "input"):
+    if dropped := firewall.drops(walk, "input", (link, role(walk.tables, link))):
         return dropped
     meant = walk.destination
     if walk.node == meant.node and walk.tables.has_address(meant.ip):

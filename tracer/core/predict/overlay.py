@@ -63,7 +63,12 @@ def _encapsulated(walk: Walk, vtep: Link, vxlan: Vxlan, dst: Ip) -> At | Ending:
         dst_port=vxlan.port,
         vni=vxlan.vni,
     )
-    return firewall.drops(walk, "output") or At.UPLINK_PUTS_OUT
+    # Until ip_output the outer packet's device is still the VTEP.
+    return (
+        firewall.drops(walk, "output", (vtep, Device.VTEP), uplink)
+        or firewall.drops(walk, "postrouting", (uplink, Device.UPLINK), uplink)
+        or At.UPLINK_PUTS_OUT
+    )
 
 
 def _bypassed(walk: Walk, vxlan: Vxlan) -> At | Ending:
@@ -139,24 +144,27 @@ def uplink_takes_in(walk: Walk) -> At | Ending:
     walk.passes(link, Device.UPLINK, Direction.IN)
     if outer is None:
         return At.IP_TAKES_IN
-    if dropped := firewall.drops(walk, "prerouting"):
+    if dropped := firewall.drops(walk, "prerouting", (link, Device.UPLINK)):
         return dropped
     if spoofed(walk, link, outer.src, outer.dst):
         return walk.freed(link, Device.UPLINK, "IP_RPFILTER", "ip_rcv_finish_core")
-    if dropped := firewall.drops(walk, "input"):
+    if dropped := firewall.drops(walk, "input", (link, Device.UPLINK)):
         return dropped
     return _unpacked(walk, link, outer)
 
 
 def _unpacked(walk: Walk, uplink: Link, outer: Outer) -> At | Ending:
     """The VXLAN device of this port and VNI takes it, if there is one."""
+    six = ":" in outer.dst
     listening = [
         (link, link.vxlan)
         for link in walk.tables.state.links
         if link.vxlan is not None and link.up and link.vxlan.port == outer.dst_port
+        if link.vxlan.external or _in_ipv6(link.vxlan) is six
     ]
     if not listening:
-        return walk.freed(uplink, Device.UPLINK, "NO_SOCKET", "__udp4_lib_rcv")
+        caller = "__udp6_lib_rcv" if six else "__udp4_lib_rcv"
+        return walk.freed(uplink, Device.UPLINK, "NO_SOCKET", caller)
     for link, vxlan in listening:
         if vxlan.external and walk.dst_mac != link.mac:
             # Its socket is the port's only one, and takes all VNIs (vxlan_vs_find_vni).
@@ -169,6 +177,11 @@ def _unpacked(walk: Walk, uplink: Link, outer: Outer) -> At | Ending:
         return walk.freed(uplink, Device.UPLINK, "LOCAL_MAC", "vxlan_rcv")
     walk.came_by, walk.outer = vtep, None
     return At.VTEP_TAKES_IN
+
+
+def _in_ipv6(vxlan: Vxlan) -> bool:
+    """Of which family its socket is: that of its addresses, else IPv4 (Linux vxlan_sock_add)."""
+    return any(ip is not None and ":" in ip for ip in (vxlan.local, vxlan.group))
 
 
 def vtep_takes_in(walk: Walk) -> At | Ending:

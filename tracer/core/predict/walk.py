@@ -5,10 +5,12 @@ A stage is one step of the kernel's way. It moves the walk on and names the next
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from tracer.core.facts import Facts
+from tracer.core.netfilter.probe import Probe as Asked
 from tracer.core.routes import RouteAnswer
 from tracer.core.tables import Tables
 from tracer.model.observation import Device, Direction, Drop
@@ -58,6 +60,14 @@ class Ending:
     doubt: str | None = None
 
 
+class Filtered(NamedTuple):
+    """What a node's firewall made of the packet, the outer or the inner one."""
+
+    node: str
+    outer: bool
+    packet: Asked
+
+
 class Walk:
     """One packet under way."""
 
@@ -84,6 +94,10 @@ class Walk:
         """The kernel takes its own frame in again, marked as for this host (vxlan_encap_bypass)."""
         self.answer: RouteAnswer | None = None
         """What the node's routes said last."""
+        self.filtered: Filtered | None = None
+        """What it was when it left the last hook of netfilter."""
+        self.asked_on: frozenset[str] | None = None
+        """Nodes that the request passed, of which this is the reply; None: it is no reply."""
         self.hops: list[Hop] = []
         self.doubts: list[str] = []
         """What could not be evaluated on the way so far: each might have stopped it."""
@@ -113,7 +127,7 @@ class Walk:
             direction=direction,
             ifname=link.ifname,
             length=self.probe.size + 14 + (self.overhead() if self.outer is not None else 0),
-            packet=self._packet(),
+            packet=self.packet(),
         )
         for index, hop in enumerate(self.hops):
             if _point(hop) == _point(now):
@@ -122,16 +136,24 @@ class Walk:
         self.hops.append(now)
 
     def freed(
-        self, link: Link, device: Device, reason: str, caller: str, packet: Packet | None = None
+        self,
+        link: Link | None,
+        device: Device,
+        reason: str,
+        caller: str,
+        packet: Packet | None = None,
     ) -> Ending:
-        """The kernel frees it, or another that was sent for it, such as an ARP request."""
+        """The kernel frees it, or another that was sent for it, such as an ARP request.
+
+        `link` None: it has no device yet.
+        """
         drop = Drop(reason=reason, caller=caller)
         hop = Hop(
             node=self.node,
             device=device,
             direction=Direction.FREED,
-            ifname=link.ifname,
-            packet=packet or self._packet(),
+            ifname=link.ifname if link is not None else "",
+            packet=packet or self.packet(),
             drop=drop,
         )
         self.hops.append(hop)
@@ -148,7 +170,12 @@ class Walk:
         )
 
     def answers(self, asked: "Walk") -> None:
-        """It goes back to where that one came from, as its receiver saw it."""
+        """It goes back to where that one came from, as its receiver saw it.
+
+        Where the request did not arrive, the reply is to one that would have: its ends know it.
+        """
+        ends = (asked.source.node, asked.destination.node)
+        self.asked_on = frozenset((*ends, *(hop.node for hop in asked.hops)))
         if asked.src != asked.sent_as:
             self.dst = self.translated = asked.src
         if asked.sent_as != asked.source.ip:
@@ -185,7 +212,8 @@ class Walk:
         """Bytes that the VXLAN headers add to an inner IP packet, without the outer Ethernet."""
         return 70 if self.outer is not None and ":" in self.outer.dst else 50
 
-    def _packet(self) -> Packet:
+    def packet(self) -> Packet:
+        """As it is now."""
         probe = self.probe
         inner = Inner(
             src_mac=self.src_mac,

@@ -20,6 +20,7 @@ from tracer.core.rules import (
     routes,
     underlay,
     uplink,
+    uplink_mtu,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
@@ -64,7 +65,7 @@ CATALOGUE: tuple[Rule, ...] = (
     # Sizes: what a node does itself before what lies between the nodes.
     mtu.ipv6_underlay_mtu_70,
     mtu.pod_mtu_too_big,
-    mtu.uplink_mtu_lowered_late,
+    uplink_mtu.uplink_mtu_lowered_late,
     underlay.underlay_mtu_blackhole,
     underlay.nsx_intercepts_8472,
     underlay.cloud_sg_8472,

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from tracer.core.firewall_lines import nft_words
+from tracer.core.netfilter.nft_words import nft_words
 from tracer.model.state import FirewallDump, NodeState
 
 

@@ -1,4 +1,4 @@
-"""Sizes that do not fit into each other: of pods, tunnel and uplink."""
+"""Pods that may send more than the tunnel takes."""
 
 import shlex
 
@@ -8,8 +8,7 @@ from tracer.core.rules.neighbourhood import largest_of_pods, overhead, room, upl
 from tracer.core.tables import SUBNET_ENV
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
-from tracer.model.observation import Device, Direction
-from tracer.model.path import Outcome
+from tracer.model.observation import Device
 from tracer.model.state import Link
 
 STEP = Step.DROPS
@@ -128,110 +127,6 @@ def _too_big_for(way: WayView, node: str) -> bool:
     if end is None or end.outer or not end.freed("PKT_TOO_BIG"):
         return False
     return end.on(node, Device.BRIDGE, Device.VTEP)
-
-
-def uplink_mtu_lowered_late(way: WayView) -> Finding | None:
-    """An uplink's MTU was lowered after the VTEP was made, which kept its own.
-
-    The kernel then fragments what the node sends in full size, and the node's NIC refuses what
-    others send it in full size. Nothing tells the pods.
-    """
-    if way.crossing is None:
-        return None
-    for node, peer in ((way.sender, way.receiver), (way.receiver, way.sender)):
-        vtep, uplink = way.case.vtep(node), uplink_below(way.case, node)
-        if vtep is not None and uplink is not None and vtep.mtu > room(way.case, uplink):
-            return _lowered(way, node, peer, vtep, uplink)
-    return None
-
-
-def _lowered(way: WayView, node: str, peer: str, vtep: Link, uplink: Link) -> Finding:
-    case = way.case
-    theirs = uplink_below(case, peer)
-    refuses = theirs is not None and theirs.mtu > uplink.mtu
-    full = vtep.mtu + overhead(case)
-    peer_ip = case.lease(peer).public_ip
-    hit = f"packets of more than {room(case, uplink)} B: what {node} sends is cut into fragments"
-    return Finding(
-        rule="uplink-mtu-lowered-late",
-        severity=Severity.ERROR if refuses else Severity.WARNING,
-        node=node,
-        device=vtep.ifname,
-        sentence=f"{vtep.ifname} on {node} makes packets of {full} B, and its uplink"
-        f" {uplink.ifname} takes {uplink.mtu} B.",
-        evidence=(
-            Evidence(
-                label="uplink",
-                value=f"{uplink.mtu}",
-                source=f"mtu of {node} link {uplink.ifname}",
-                differs=True,
-            ),
-            Evidence(
-                label="tunnel",
-                value=f"{vtep.mtu}",
-                source=f"mtu of {node} link {vtep.ifname}; {full} with its VXLAN headers",
-            ),
-            *_peers_uplink(peer, theirs),
-            *proof.kernel(way),
-            *proof.grown(case, node, uplink, "rx_dropped"),
-        ),
-        hits=f"{hit}, and what others send to {node} is not taken in" if refuses else hit,
-        fix=(
-            *_set_back(node, uplink, theirs),
-            f"name {uplink.mtu} as Backend.MTU (flannel v0.21.3 on; the value is the outer MTU);"
-            f" then on each node delete {vtep.ifname}, restart flannel and make the pods anew:",
-            remedies.edit_net_conf(case),
-            f"ip link del {vtep.ifname}   # on each node",
-            remedies.restart_all(case),
-        ),
-        confirm=(
-            remedies.on(node, f"ip link show {uplink.ifname}"),
-            *_ping(way, node, peer_ip, uplink.mtu),
-        ),
-        useless=(
-            f"restarting flannel while {vtep.ifname} exists: it keeps an existing device whatever"
-            " its MTU (device.go, vxlanLinksIncompat)",
-        ),
-        way=way.way,
-        explains=_cut_or_refused(way, node, uplink),
-    )
-
-
-def _peers_uplink(peer: str, uplink: Link | None) -> tuple[Evidence, ...]:
-    if uplink is None:
-        return ()
-    source = f"mtu of {peer} link {uplink.ifname}"
-    return (Evidence(label="elsewhere", value=f"{uplink.mtu}", source=source),)
-
-
-def _set_back(node: str, uplink: Link, theirs: Link | None) -> tuple[str, ...]:
-    """Only where the other node's is larger: then one of the two is wrong."""
-    if theirs is None or theirs.mtu <= uplink.mtu:
-        return ()
-    return (
-        f"give {uplink.ifname} the other nodes' MTU, if what lies behind it carries that:",
-        remedies.on(node, f"ip link set {uplink.ifname} mtu {theirs.mtu}"),
-        "if it does not:",
-    )
-
-
-def _ping(way: WayView, node: str, peer: str | None, mtu: int) -> tuple[str, ...]:
-    if peer is None:
-        return ()
-    size = mtu - (48 if way.case.family == 6 else 28)
-    return (remedies.on(node, f"ping -M do -c 3 -s {size} {shlex.quote(peer)}"),)
-
-
-def _cut_or_refused(way: WayView, node: str, uplink: Link) -> bool:
-    """A large packet was lost on the way to the narrow uplink; or its fragments were, behind it."""
-    end = way.end
-    size = end.sample.size if end is not None else None
-    if end is None or size is None or size <= room(way.case, uplink):
-        return False
-    if end.outcome is not Outcome.LOST:
-        return False
-    fragments_lost = node == way.sender and end.lost_at(way.receiver, Device.UPLINK, Direction.IN)
-    return fragments_lost or end.lost_at(way.sender, Device.UPLINK, Direction.OUT)
 
 
 def ipv6_underlay_mtu_70(way: WayView) -> Finding | None:

@@ -64,7 +64,8 @@ def grown(case: Case, node: str, link: Link, counter: str) -> tuple[Evidence, ..
     if before is None or (not before and not after):
         return ()
     word = counter.replace("_", " ")
-    if after is None:
+    if after is None or after == before:
+        # Nothing was sent in between, or nothing met it: what it counted before is all there is.
         value, source = f"{before}", f"{node} {link.ifname} {word}"
     else:
         value, source = f"+{after - before}", f"{node} {link.ifname} {word}: {before} to {after}"

@@ -3,9 +3,9 @@
 import shlex
 
 from tracer.core.case import WayView
-from tracer.core.end import freed_for
+from tracer.core.ladder import came_in, lost_below
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.datagrams import datagrams, vxlan_port
+from tracer.core.rules.datagrams import datagrams, from_third_node, vxlan_port
 from tracer.core.rules.neighbourhood import is_dead, uplink_below
 from tracer.core.rules.publicip import twins
 from tracer.core.words import trace_command
@@ -29,8 +29,8 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
     crossing = way.crossing
     if crossing is None or crossing.vtep.vxlan is None:
         return None
-    passed = [p.size for p in way.paths if _came_in(way, p)]
-    lost = [p.size for p in way.paths if _lost_below(way, p)]
+    passed = [p.size for p in way.paths if came_in(p, way.receiver)]
+    lost = [p.size for p in way.paths if lost_below(p, way.sender)]
     if not passed or not lost or min(lost) <= max(passed):
         return None
     overhead = 70 if way.case.family == 6 else 50
@@ -53,14 +53,14 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
         evidence=_sizes(way, crossing.vtep, max(passed) + overhead, outer),
         hits=f"large packets from {way.sender} to {way.receiver}; most likely those of every pair"
         " of nodes on this underlay",
-        fix=_smaller_mtu(way, crossing.vtep.ifname),
+        fix=_smaller_mtu(way, crossing.vtep.ifname, max(passed) + overhead, min(lost) + overhead),
         confirm=_ping_underlay(way, outer),
         useless=(
             f"lowering Backend.MTU and restarting flannel alone: an existing"
             f" {crossing.vtep.ifname}, cni0 and pods keep the MTU that they were made with",
         ),
         way=way.way,
-        explains=not any(_failed(p) and not _lost_below(way, p) for p in way.paths),
+        explains=not any(_failed(p) and not lost_below(p, way.sender) for p in way.paths),
     )
 
 
@@ -90,35 +90,15 @@ def _failed(path: Path) -> bool:
     return path.outcome in (Outcome.LOST, Outcome.DROPPED)
 
 
-def _came_in(way: WayView, path: Path) -> bool:
-    return any(
-        hop.node == way.receiver
-        and hop.device is Device.UPLINK
-        and hop.direction is Direction.IN
-        and not hop.gso_size
-        for hop in path.hops
-    )
-
-
-def _lost_below(way: WayView, path: Path) -> bool:
-    """It left the sender's uplink, or was freed as it did, and did not come in."""
-    end = path.end
-    return (
-        _failed(path)
-        and end is not None
-        and (end.node, end.device) == (way.sender, Device.UPLINK)
-        and not freed_for(path.drop, "NEIGH_FAILED")
-        and not any(hop.gso_size for hop in path.hops)
-    )
-
-
-def _smaller_mtu(way: WayView, vtep: str) -> tuple[str, ...]:
+def _smaller_mtu(way: WayView, vtep: str, passed: int, lost: int) -> tuple[str, ...]:
     node = way.case.api_node(way.receiver)
     peer = way.receiver_lease.public_ip or next(iter(node.internal_ips if node else ()), "PEER")
+    exact = lost - passed == 1
+    first = f"name {passed} as Backend.MTU" if exact else "find the size that passes, name it so"
     return (
-        "find the size that passes, name it as Backend.MTU (flannel v0.21.3 on; the value is the"
-        " outer MTU), then on each node delete the device, restart flannel and make the pods anew:",
-        remedies.on(way.sender, f"tracepath -n {shlex.quote(peer)}"),
+        f"widen the link, or {first} (flannel v0.21.3 on; the value is the outer MTU), then on"
+        " each node delete the device, restart flannel and make the pods anew:",
+        *(() if exact else (remedies.on(way.sender, f"tracepath -n {shlex.quote(peer)}"),)),
         remedies.edit_net_conf(way.case),
         f"ip link del {vtep}   # on each node",
         remedies.restart_all(way.case),
@@ -204,8 +184,9 @@ def _lost_finding(
                 source=f"{way.receiver}, whose agent watched to the end",
             ),
             *tests,
+            *_third(way, port),
         ),
-        hits=f"everything from {way.sender} to pods of {way.receiver}",
+        hits=_reaches(way),
         fix=_another_port(way) if rule == NSX else _open_port(way, port, also),
         confirm=(remedies.on(way.receiver, f"tcpdump -ni any udp port {port}"),),
         useless=(
@@ -228,6 +209,33 @@ def _tests(port: int, arrived: tuple[bool | None, bool | None]) -> tuple[Evidenc
         for number, came in zip((port, port + 1), arrived, strict=True)
         if came is not None
     )
+
+
+def _third(way: WayView, port: int) -> tuple[Evidence, ...]:
+    """What a third node's datagrams tell: is it this pair, or the receiver?"""
+    third = from_third_node(way)
+    if third is None:
+        return ()
+    node, *arrived = third
+    return tuple(
+        Evidence(
+            label="test",
+            value="arrived" if came else "vanished",
+            source=f"one datagram of flantrace from {node} to udp {number}",
+        )
+        for number, came in zip((port, port + 1), arrived, strict=True)
+    )
+
+
+def _reaches(way: WayView) -> str:
+    third = from_third_node(way)
+    alone = f"everything from {way.sender} to pods of {way.receiver}"
+    if third is None:
+        return alone
+    node, vxlan, _ = third
+    if vxlan:
+        return f"{alone}; {node} still reaches it"
+    return f"everything to pods of {way.receiver}, from {node} as well"
 
 
 def _another_port(way: WayView) -> tuple[str, ...]:
@@ -268,7 +276,7 @@ def _vanished(way: WayView) -> bool:
         return False
     if not end.outer or not end.lost_at(way.sender, Device.UPLINK, Direction.OUT):
         return False
-    if any(_came_in(way, path) for path in way.paths) or twins(way):
+    if any(came_in(path, way.receiver) for path in way.paths) or twins(way):
         return False
     uplink = uplink_below(way.case, way.receiver)
     if uplink is not None and is_dead(uplink):
