@@ -2,7 +2,7 @@
 
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.neighbourhood import holds_the_port
+from tracer.core.rules.neighbourhood import cannot_come_up
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
@@ -21,10 +21,7 @@ def peer_flannel1_down(way: WayView) -> Finding | None:
     if sender is None or receiver is None:
         return None
     link = _answering(way, sender) or way.receiver_vtep
-    if link is None or link.up:
-        return None
-    if holds_the_port(way.case.state(way.receiver), link, sender.vni, sender.port) is not None:
-        # It cannot come up: another rule.
+    if link is None or link.up or cannot_come_up(way.case, way.receiver, link):
         return None
     return Finding(
         rule="peer-flannel1-down",

@@ -143,7 +143,13 @@ def ipv6_underlay_mtu_70(way: WayView) -> Finding | None:
     if not explains and way is not first and _clamped(first) is not None:
         # One cause on all nodes: it was said of the request's sender.
         return None
-    vtep, uplink, (size, whose) = found
+    return _seventy(way, *found, explains=explains)
+
+
+def _seventy(
+    way: WayView, vtep: Link, uplink: Link, sent: tuple[int, str], *, explains: bool
+) -> Finding:
+    size, whose = sent
     fitting = uplink.mtu - (overhead(way.case) - PROMISED)
     return Finding(
         rule="ipv6-underlay-mtu-70",

@@ -49,6 +49,14 @@ def holds_the_port(state: NodeState, vtep: Link | None, vni: int, port: int) -> 
     return None
 
 
+def cannot_come_up(case: Case, node: str, vtep: Link) -> bool:
+    """Somebody else has the VTEP's port: that it is down is no other fault."""
+    vxlan = vtep.vxlan
+    return vxlan is not None and (
+        holds_the_port(case.state(node), vtep, vxlan.vni, vxlan.port) is not None
+    )
+
+
 def largest_of_pods(tables: Tables, end: End, state: NodeState) -> tuple[int, str] | None:
     """(MTU, whose) of the end's pod; of one that is assumed, that of the node's largest pod.
 

@@ -96,13 +96,17 @@ def vxlan_module_missing(node: NodeView) -> tuple[Finding, ...]:
         return ()
     if any(link.vxlan is not None for link in node.state.links):
         return ()
-    finding = Finding(
+    return tuple(_for_each_way(node, _missing(node), None))
+
+
+def _missing(node: NodeView) -> Finding:
+    device = f"flannel.{node.facts.vni}"
+    return Finding(
         rule="vxlan-module-missing",
         severity=Severity.ERROR,
         node=node.node,
         device=None,
-        sentence=f"The kernel of {node.node} has no VXLAN, so flanneld cannot make"
-        f" flannel.{node.facts.vni} there.",
+        sentence=f"The kernel of {node.node} has no VXLAN, so flanneld cannot make {device} there.",
         evidence=(
             Evidence(
                 label="vxlan",
@@ -113,7 +117,7 @@ def vxlan_module_missing(node: NodeView) -> tuple[Finding, ...]:
             Evidence(
                 label="device",
                 value="missing",
-                source=f"{node.node} link flannel.{node.facts.vni}",
+                source=f"{node.node} link {device}",
             ),
             *_flanneld(node),
         ),
@@ -131,10 +135,9 @@ def vxlan_module_missing(node: NodeView) -> tuple[Finding, ...]:
         ),
         useless=(
             "restarting flannel or the node: the module is not on the disk, whoever asks for it",
-            f"ip link add flannel.{node.facts.vni} type vxlan by hand: `Unknown device type`",
+            f"ip link add {device} type vxlan by hand: `Unknown device type`",
         ),
     )
-    return tuple(_for_each_way(node, finding, None))
 
 
 def _packages(kernel: str) -> tuple[str, ...]:

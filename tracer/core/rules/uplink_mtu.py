@@ -44,17 +44,7 @@ def _lowered(way: WayView, node: str, peer: str, vtep: Link, uplink: Link) -> Fi
         sentence=f"{vtep.ifname} on {node} makes packets of {full} B, and its uplink"
         f" {uplink.ifname} takes {uplink.mtu} B.",
         evidence=(
-            Evidence(
-                label="uplink",
-                value=f"{uplink.mtu}",
-                source=f"mtu of {node} link {uplink.ifname}",
-                differs=True,
-            ),
-            Evidence(
-                label="tunnel",
-                value=f"{vtep.mtu}",
-                source=f"mtu of {node} link {vtep.ifname}; {full} with its VXLAN headers",
-            ),
+            *_sizes(node, vtep, uplink, full),
             *_peers_uplink(peer, theirs),
             *proof.kernel(way),
             *proof.grown(case, node, uplink, "rx_dropped"),
@@ -78,6 +68,22 @@ def _lowered(way: WayView, node: str, peer: str, vtep: Link, uplink: Link) -> Fi
         ),
         way=way.way,
         explains=_cut_or_refused(way, node, uplink),
+    )
+
+
+def _sizes(node: str, vtep: Link, uplink: Link, full: int) -> tuple[Evidence, ...]:
+    return (
+        Evidence(
+            label="uplink",
+            value=f"{uplink.mtu}",
+            source=f"mtu of {node} link {uplink.ifname}",
+            differs=True,
+        ),
+        Evidence(
+            label="tunnel",
+            value=f"{vtep.mtu}",
+            source=f"mtu of {node} link {vtep.ifname}; {full} with its VXLAN headers",
+        ),
     )
 
 
