@@ -38,11 +38,12 @@ def both(name: str) -> list[tuple[Path, Path]]:
     whole = recording(name)
     plan = whole.traced.plan
     assert plan is not None
-    told = {(p.way, (p.seq or 0) > plan.count): p for p in predicted(Facts(whole), whole.traced)}
+    full = plan.count + 1
+    told = {(p.way, p.seq == full): p for p in predicted(Facts(whole), whole.traced)}
     pairs = []
     for seen in correlate(whole):
-        one = told.get((seen.way, (seen.seq or 0) > plan.count))
-        if one is not None:
+        one = told.get((seen.way, seen.seq == full))
+        if one is not None and (seen.seq or 0) <= full:
             pairs.append((seen, one))
     return pairs
 

@@ -9,7 +9,7 @@ from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node, others
 from tracer.lab.faults.writing import crashing_flannel
 from tracer.lab.flanneld import DEFAULT_PORT
 from tracer.lab.paths import NETNS_DIR, UNDERLAY
-from tracer.lab.plan import UPLINK
+from tracer.lab.plan import UPLINK, made_up_mac
 from tracer.lab.shell import ip, run
 
 OTHER_OVERLAY = "cilium_vxlan"
@@ -39,7 +39,8 @@ def vxlan_port_taken(plan: Plan) -> None:
     ip(
         RECEIVER,
         [
-            f"link add {OTHER_OVERLAY} type vxlan external dstport {DEFAULT_PORT} nolearning",
+            f"link add {OTHER_OVERLAY} address {made_up_mac(OTHER_OVERLAY)} type vxlan external"
+            f" dstport {DEFAULT_PORT} nolearning",
             f"link set {OTHER_OVERLAY} up",
         ],
     )

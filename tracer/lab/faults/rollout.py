@@ -5,9 +5,10 @@ from dataclasses import replace
 from tracer.lab import flanneld, overlay
 from tracer.lab.faults.fault import RECEIVER, Plan, node, others
 from tracer.lab.faults.writing import annotate, change_config, restarted_flannel
+from tracer.lab.plan import NETWORK
 from tracer.lab.shell import run_in_node, set_sysctls, sysctl
 
-MARKED = ["PREROUTING", "-s", "10.244.0.0/16", "-j", "MARK", "--set-xmark", "0x4000/0x4000"]
+MARKED = ["FORWARD", "-s", NETWORK, "-j", "MARK", "--set-xmark", "0x4000/0x4000"]
 STRICT = "net/ipv4/conf/all/rp_filter"
 
 
@@ -27,13 +28,13 @@ def gbp_mismatch(plan: Plan) -> None:
     flanneld.add_peers(RECEIVER, vtep.backend.device, overlay.healthy_peers(receiver, plan))
     restarted_flannel(RECEIVER)
     for each in plan:
-        run_in_node(each.name, ["iptables", "-w", "-t", "mangle", "-A", *MARKED])
+        run_in_node(each.name, ["iptables", "-w", "-I", *MARKED])
 
 
 def heal_gbp_mismatch(plan: Plan) -> None:
     """Mark nothing."""
     script = 'while "$@" 2>/dev/null; do :; done'
-    command = ["iptables", "-w", "-t", "mangle", "-D", *MARKED]
+    command = ["iptables", "-w", "-D", *MARKED]
     for each in plan:
         run_in_node(each.name, ["/bin/sh", "-c", script, "sh", *command])
 
