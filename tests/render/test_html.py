@@ -184,7 +184,7 @@ def test_the_way_that_failed_is_drawn_first() -> None:
     replies = drawings(html(recorded("node-ip-changed-vxlan-local-stale")))
     assert (replies[0][0].text or "").startswith("Reply 1 of 5")
     large = drawings(html(recorded("underlay-mtu-blackhole")))
-    assert large[0][0].text == "Request of 1450 B"
+    assert large[0][0].text == "Requests of 1351 to 1450 B"
     assert "lost" in words(large[0])
     assert len(large) == 3
 

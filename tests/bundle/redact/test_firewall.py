@@ -9,7 +9,8 @@ from tests.bundle.redact.maps import addresses, macs
 from tracer.bundle.redact.firewall import Firewall
 from tracer.bundle.redact.names import Names, Sort
 from tracer.bundle.redact.text import Text
-from tracer.core.rules.firewall import dropping
+from tracer.core.netfilter.probe import Probe
+from tracer.core.netfilter.stopped import stopped
 from tracer.model.state import FirewallDump
 
 MAP = addresses()
@@ -89,17 +90,17 @@ def test_a_dump_that_was_cut_short_is_scrubbed_all_the_same() -> None:
 
 def test_what_drops_is_found_again() -> None:
     text = (
-        "*filter\n:FORWARD DROP [0:0]\n:acme - [0:0]\n-A INPUT -p udp --dport 8472 -j DROP\n"
-        "-A FORWARD -j acme\n-A acme -s 10.244.1.0/24 -j REJECT --reject-with icmp-port-unreachable"
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:acme - [0:0]\n"
+        "-A INPUT -p udp --dport 8472 -j DROP\n-A FORWARD -j acme\n"
+        "-A acme -s 10.244.1.0/24 -j REJECT --reject-with icmp-port-unreachable\nCOMMIT\n"
     )
+    unknown = Probe(src=None, dst=None)
 
     def drops(dump: str) -> list[object]:
         found = state("node-a", firewall=(FirewallDump(tool="iptables-save", text=dump),))
-        return [
-            (drop.hook, drop.policy, drop.ports)
-            for hook in ("input", "forward")
-            for drop in dropping(found, hook)
-        ]
+        asked = [stopped(found, hook, unknown) for hook in ("input", "forward")]
+        ways = [way for decision in asked if decision is not None for way in decision.stops]
+        return [(way.outcome, way.policy, way.table, way.reject) for way in ways]
 
     assert drops(dumped(text)[0]) == drops(text)
     assert len(drops(text)) == 3

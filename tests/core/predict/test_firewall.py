@@ -24,7 +24,6 @@ from tests.builders import (
 from tests.changes import without_fdb
 from tests.core.netfilter.asking import LEGACY, NFT, NO, base, document, match, payload, saved
 from tracer.core.facts import Facts
-from tracer.core.netfilter.stopped import rules_of
 from tracer.core.predict import predicted
 from tracer.model.bundle import Bundle
 from tracer.model.path import Outcome, Path, Way
@@ -285,10 +284,3 @@ def test_a_reply_by_a_node_that_saw_no_request_may_be_invalid_there() -> None:
     rule = "-A FORWARD -m conntrack --ctstate INVALID -j DROP"
     path = small(bundle(sender, guarded("node-c", rule)), Way.REPLY)
     assert path.doubt == f"{LEGACY} of node-c may drop it: {rule}"
-
-
-def test_all_rules_of_all_nodes_are_parsed_once() -> None:
-    """A check follows hundreds of ways over the same nodes."""
-    node = guarded(B, "-A FORWARD -j DROP")
-    assert rules_of(node) is rules_of(node)
-    assert rules_of(node) is not rules_of(replace(node))

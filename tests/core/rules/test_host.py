@@ -4,11 +4,10 @@ import json
 
 from msgspec.structs import replace
 
-from tests.builders import SYSCTLS, state
+from tests.builders import SYSCTLS, state, vtep_ip
 from tests.core.rules.asking import ask, case, explained, rules_of, words
 from tests.paths import BRIDGE_IN, UPLINK_IN, VTEP_IN, dropped, freed_on, lost
 from tracer.core.diagnose import judge
-from tracer.core.rules.firewall import dropping
 from tracer.core.rules.host import forward_drop, input_drop_8472, ip_forward_off
 from tracer.model.observation import Device
 from tracer.model.path import Path, Way
@@ -137,20 +136,65 @@ def test_firewalls_that_could_drop_and_did_not_are_no_finding() -> None:
             assert ask(rule, case(guarded(INPUT), guarded(POLICY, "node-a")), way) is None
 
 
+def quoted(*states: NodeState, paths: list[Path]) -> list[str]:
+    """What the finding quotes of the firewall."""
+    evidence = judge(case(*states, paths=paths)).findings[0].evidence
+    return [line.value for line in evidence if line.label == "rule"]
+
+
+OUTER_FREED = netfilter("node-b", Device.UPLINK, "eth0", UPLINK_IN)
+INNER_FREED = netfilter("node-b", Device.VTEP, "flannel.1", VTEP_IN)
+
+
 def test_nfts_own_json_is_read_too() -> None:
     dump = guarded(NFT, tool="nft -j list ruleset")
-    assert [drop.quote for drop in dropping(dump, "input")] == [
-        "chain inet fw i: udp dport 8472 drop"
+    assert quoted(dump, paths=[OUTER_FREED]) == ["chain inet fw i: udp dport 8472 drop"]
+    assert quoted(dump, paths=[INNER_FREED]) == ["policy drop of chain inet fw f"]
+
+
+def test_the_rule_that_dropped_is_quoted_and_not_all_that_could() -> None:
+    rules = POLICY.replace(
+        "COMMIT", "-A FORWARD -p tcp -j DROP\n-A FORWARD -i flannel.1 -j DROP\nCOMMIT"
+    )
+    assert quoted(guarded(rules), paths=[INNER_FREED]) == ["-A FORWARD -i flannel.1 -j DROP"]
+
+
+def test_where_that_is_not_known_all_that_may_have_dropped_are() -> None:
+    rules = POLICY.replace("COMMIT", "-A FORWARD -m set --match-set x src -j DROP\nCOMMIT")
+    assert quoted(guarded(rules), paths=[INNER_FREED]) == [
+        "-A FORWARD -m set --match-set x src -j DROP",
+        "policy DROP of chain FORWARD in table filter",
     ]
-    assert [drop.quote for drop in dropping(dump, "forward")] == ["policy drop of chain inet fw f"]
-    assert dropping(dump, "output") == ()
 
 
-def test_a_torn_dump_says_nothing_and_raises_nothing() -> None:
+def test_a_torn_dump_is_said_to_be_torn() -> None:
     torn = guarded(NFT[: len(NFT) // 2], tool="nft -j list ruleset")
-    assert dropping(torn, "input") == ()
+    assert quoted(torn, paths=[OUTER_FREED]) == ["not read: it is no ruleset in JSON"]
+
+
+def test_odd_rules_raise_nothing() -> None:
     odd = guarded('{"nftables": [{"rule": {"family": "ip"}}, 7]}', tool="nft -j list ruleset")
-    assert dropping(odd, "input") == ()
+    assert len(quoted(odd, paths=[OUTER_FREED])) == 1
+
+
+def test_a_drop_before_routing_is_quoted_for_the_outer_packet() -> None:
+    raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp --dport 8472 -j DROP\nCOMMIT\n"
+    assert quoted(guarded(raw), paths=[OUTER_FREED]) == [
+        "-A PREROUTING -p udp --dport 8472 -j DROP"
+    ]
+
+
+def test_packets_for_the_node_itself_are_not_stopped_by_the_forward_chain() -> None:
+    """Its own flannel address: INPUT frees them at the same place."""
+    hops = []
+    for hop in INNER_FREED.hops:
+        assert hop.packet is not None
+        assert hop.packet.inner is not None
+        inner = replace(hop.packet.inner, dst=vtep_ip("node-b"))
+        hops.append(replace(hop, packet=replace(hop.packet, inner=inner)))
+    to_node = replace(INNER_FREED, hops=tuple(hops))
+    assert ask(forward_drop, case(paths=[to_node])) is None
+    assert ask(forward_drop, case(paths=[INNER_FREED])) is not None
 
 
 OFF = dict.fromkeys(SYSCTLS, "0")

@@ -11,6 +11,9 @@ from tracer.model.state import NodeState
 AT_ONCE = 32
 """Nodes whose rules are kept parsed at one time."""
 
+_ECHO = {8: 128, 0: 129}
+"""ICMP's types as ICMPv6's."""
+
 
 def stopped(state: NodeState, hook: str, packet: Probe) -> Decision | None:
     """The rule or policy of a node that stops a packet at a hook, or may; None: it passes.
@@ -53,13 +56,16 @@ def probe_of(
         )
     if inner is None:
         return Probe(src=None, dst=None, state=None, iif=iif, oif=oif)
+    # A prediction calls the echo of both families icmp, and numbers it as IPv4's.
+    six = ":" in inner.dst and inner.protocol == "icmp"
+    kind = inner.icmp_type
     return Probe(
         src=inner.src,
         dst=inner.dst,
-        protocol=inner.protocol,
+        protocol="icmpv6" if six else inner.protocol,
         sport=inner.src_port,
         dport=inner.dst_port,
-        icmp_type=inner.icmp_type,
+        icmp_type=_ECHO.get(kind, kind) if six and kind is not None else kind,
         icmp_code=inner.icmp_code,
         tcp_flags=inner.tcp_flags,
         iif=iif,

@@ -28,8 +28,6 @@ NO_DEVICE: Point = (None, Device.UNKNOWN)
 
 _BEGINS = ("prerouting", "output")
 """Where a packet's connection is looked up."""
-_ECHO = {8: 128, 0: 129}
-"""ICMP's types as ICMPv6's."""
 
 
 def drops(walk: Walk, hook: str, at: Point, out: Link | None = None) -> Ending | None:
@@ -67,9 +65,9 @@ def _asked(walk: Walk, hook: str) -> Probe:
     probe = probe_of(packet, state=_state(walk))
     if walk.outer is not None:
         probe = replace(probe, length=walk.probe.size + walk.overhead())
-    elif probe.family == 6 and probe.protocol == "icmp":
-        kind = _ECHO.get(probe.icmp_type if probe.icmp_type is not None else -1)
-        probe = replace(probe, protocol="icmpv6", icmp_type=kind)
+    elif probe.state == "established":
+        # Of a request that was sent to the pod's own address; hidden on the way, it is on one node.
+        probe = replace(probe, dnat=False, snat=False if walk.translated is None else None)
     if probe.protocol == "tcp":
         probe = replace(probe, tcp_flags="S" if walk.way is Way.REQUEST else "SA")
     before = walk.filtered

@@ -2,13 +2,11 @@
 
 from tracer.core.case import MissingFact, WayView
 from tracer.core.end import WayEnd
-from tracer.core.rules import proof, remedies
+from tracer.core.rules import firewall, proof, remedies
 from tracer.core.rules.datagrams import vxlan_port
-from tracer.core.rules.firewall import Drops, dropping
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
-from tracer.model.state import NodeState
 
 STEP = Step.DROPS
 
@@ -25,12 +23,11 @@ def input_drop_8472(way: WayView) -> Finding | None:
     if end is None or not way.crosses or not end.on(way.receiver, Device.UPLINK):
         return None
     port = vxlan_port(way)
-    quotes = _quotes(way, way.receiver, "input", port)
+    stopped = firewall.stopped_at(way, "input")
     if not end.freed("NETFILTER_DROP"):
-        named = tuple(drop for drop in quotes if port in drop.ports)
-        if not named or not end.lost_at(way.receiver, Device.UPLINK, Direction.IN):
+        certain = stopped is not None and stopped.certain
+        if not certain or not end.lost_at(way.receiver, Device.UPLINK, Direction.IN):
             return None
-        quotes = named
     elif not end.outer:
         return None
     return Finding(
@@ -40,7 +37,7 @@ def input_drop_8472(way: WayView) -> Finding | None:
         device=end.place.ifname if end.place is not None else None,
         sentence=f"The firewall of {way.receiver} drops VXLAN packets (udp {port}) as they come"
         " in.",
-        evidence=(*proof.kernel(way), *_as_evidence(quotes, way.receiver)),
+        evidence=(*proof.kernel(way), *firewall.quoted(stopped, way.receiver)),
         hits=f"every node that sends to pods of {way.receiver}",
         fix=(
             f"let udp {port} in from the other nodes, with the tool that keeps these rules:",
@@ -70,9 +67,9 @@ def forward_drop(way: WayView) -> Finding | None:
     if not at_sender and not end.on(way.receiver, Device.VTEP):
         return None
     node = end.place.node
-    quotes = _quotes(way, node, "forward", None)
-    if not quotes and _only_before_routing(way, node):
-        # A drop in raw or mangle PREROUTING ends at the same place; it is not this fault.
+    stopped = firewall.stopped_at(way, "forward")
+    if not firewall.is_forwarded(way) or (stopped is not None and stopped.hook == "prerouting"):
+        # A drop in INPUT, or in PREROUTING of raw or mangle, ends at the same place: another fault.
         return None
     return Finding(
         rule="forward-drop",
@@ -80,7 +77,7 @@ def forward_drop(way: WayView) -> Finding | None:
         node=node,
         device=end.place.ifname,
         sentence=f"The firewall of {node} drops the pods' packets where {node} forwards them.",
-        evidence=(*proof.kernel(way), *_as_evidence(quotes, node)),
+        evidence=(*proof.kernel(way), *firewall.quoted(stopped, node)),
         hits=f"everything that {node} forwards {'for' if at_sender else 'to'} its pods",
         fix=(
             f"restart flanneld on {node}, which writes its accepting rules again; where a drop"
@@ -158,30 +155,3 @@ def _not_forwarding(way: WayView, node: str, device: Device) -> Finding | None:
 
 def _unforwarded(end: WayEnd, node: str, device: Device) -> bool:
     return end.freed("IP_INADDRERRORS") or end.lost_at(node, device, Direction.IN)
-
-
-def _quotes(way: WayView, node: str, hook: str, port: int | None) -> tuple[Drops, ...]:
-    """What can drop at a hook: rules that name another port left out."""
-    state = way.case.bundle.nodes.get(node)
-    if state is None:
-        return ()
-    return tuple(
-        drop
-        for drop in dropping(state, hook)
-        if not drop.ports or port is None or port in drop.ports
-    )
-
-
-def _only_before_routing(way: WayView, node: str) -> bool:
-    state: NodeState | None = way.case.bundle.nodes.get(node)
-    return state is not None and bool(dropping(state, "prerouting"))
-
-
-def _as_evidence(quotes: tuple[Drops, ...], node: str) -> tuple[Evidence, ...]:
-    """The most telling three: those that name the port, then rules, then policies."""
-    best = sorted(quotes, key=lambda drop: (not drop.ports, drop.policy))[:3]
-    if not best:
-        return (Evidence(label="rule", value="none found", source=f"firewall dumps of {node}"),)
-    return tuple(
-        Evidence(label="rule", value=drop.quote, source=f"{node} {drop.tool}") for drop in best
-    )
