@@ -94,6 +94,14 @@ def test_the_same_vni_under_another_name_keeps_flannel1_from_being_made() -> Non
     assert finding.sentence == ("vxlan0 on node-b has udp 8472, so that flannel.1 cannot be made.")
 
 
+def test_the_device_of_the_other_family_holds_nothing() -> None:
+    """Two families have two sockets; flannel-v6.1 has the VNI and the port of flannel.1."""
+    six = replace(_vxlan(), vni=1, external=False, local="2001:db8::12")
+    told = rules_of(judge(case(beside(CILIUM, ifname="flannel-v6.1", vxlan=six))))
+    assert "vxlan-port-taken" not in told
+    assert "peer-flannel1-down" in told
+
+
 def test_a_leftover_beside_a_flannel1_that_is_up_harms_nobody() -> None:
     node_b = replace(state("node-b"), links=(*state("node-b").links, CILIUM))
     assert ask(vxlan_port_taken, case(node_b), Way.REPLY) is None

@@ -1,7 +1,9 @@
 """The uplink: down, unplugged, without a route, or smaller than the tunnel above it."""
 
-from tests.builders import state, underlay
-from tests.changes import with_address, with_link, without_route
+from msgspec.structs import replace
+
+from tests.builders import mac, state, underlay
+from tests.changes import with_address, with_link, without_fdb, without_route
 from tests.core.rules.asking import ask, case, explained, found, rules_of, words
 from tests.paths import (
     FULL,
@@ -110,6 +112,29 @@ def test_fragments_that_are_lost_are_explained_by_the_sender_that_cuts() -> None
     cut = [path(seq=seq) for seq in range(1, 6)] + [lost(UPLINK_OUT, seq=6, size=FULL)]
     told = judge(case(small("node-a"), small("node-b"), paths=cut))
     assert words(told)[1] == "uplink-mtu-lowered-late"
+
+
+def test_a_node_with_larger_frames_than_the_others_take_is_told_from_its_pods() -> None:
+    """Jumbo frames on one node only: what it makes is right for its own uplink."""
+    node_a = with_link(with_link(state("node-a"), "eth0", mtu=9000), "flannel.1", mtu=8950)
+    pods = tuple(replace(pod, mtu=8950) for pod in node_a.pods)
+    paths = [path(seq=seq) for seq in range(1, 6)] + [lost(UPLINK_OUT, seq=6, size=8950)]
+    told = judge(case(replace(node_a, pods=pods), paths=paths))
+    assert words(told)[1] == "uplink-mtu-lowered-late"
+    assert rules_of(told) == {"uplink-mtu-lowered-late"}
+    assert told.findings[0].sentence == (
+        "flannel.1 on node-a makes packets of 9000 B, and the uplink of node-b, eth0, takes 1500 B."
+    )
+
+
+def test_two_faults_at_once_are_both_named_and_that_which_stops_more_first() -> None:
+    """No FDB entry to node-b, and node-b's uplink is too small for the replies."""
+    stuck = dropped(
+        freed_on("node-a", Device.VTEP, "flannel.1"), "NO_TX_TARGET", "vxlan_xmit", last=VTEP_OUT
+    )
+    told = judge(case(without_fdb(small("node-a"), mac("node-b")), paths=[stuck]))
+    assert words(told)[1] == "fdb-missing"
+    assert rules_of(told) == {"fdb-missing", "uplink-mtu-lowered-late"}
 
 
 def test_a_small_packets_loss_is_not_explained_by_sizes() -> None:

@@ -4,7 +4,13 @@ import shlex
 
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.neighbourhood import largest_of_pods, overhead, room, uplink_below
+from tracer.core.rules.neighbourhood import (
+    largest_of_pods,
+    largest_sent,
+    overhead,
+    room,
+    uplink_below,
+)
 from tracer.core.tables import SUBNET_ENV
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
@@ -33,9 +39,15 @@ def pod_mtu_too_big(way: WayView) -> Finding | None:
     if sent[0] > crossing.vtep.mtu:
         return _too_big(way, way.sender, crossing.vtep, sent)
     bridge = way.receiver_tables.bridge()
-    if way.to_pod and bridge is not None and sent[0] > bridge.mtu:
-        return _too_big(way, way.receiver, bridge, sent)
-    return None
+    if not way.to_pod or bridge is None or sent[0] <= bridge.mtu or not _comes_in(way):
+        return None
+    return _too_big(way, way.receiver, bridge, sent)
+
+
+def _comes_in(way: WayView) -> bool:
+    """The receiver's uplink takes the sender's largest packets; else they do not get so far."""
+    uplink, largest = uplink_below(way.case, way.receiver), largest_sent(way.case, way.sender)
+    return uplink is None or largest is None or largest <= uplink.mtu
 
 
 def _too_big(way: WayView, node: str, narrow: Link, sent: tuple[int, str]) -> Finding:

@@ -3,7 +3,7 @@
 from tracer.core.case import Case
 from tracer.core.tables import Tables
 from tracer.model.request import End
-from tracer.model.state import Link, NodeState
+from tracer.model.state import Link, NodeState, Vxlan
 
 
 def uplink_below(case: Case, node: str) -> Link | None:
@@ -29,11 +29,25 @@ def overhead(case: Case) -> int:
     return 70 if case.family == 6 else 50
 
 
-def holds_the_port(state: NodeState, vtep: Link | None, vni: int, port: int) -> Link | None:
+def largest_sent(case: Case, node: str) -> int | None:
+    """Bytes of the largest packet that leaves the node's uplink; None: one of the two is unknown.
+
+    What its VTEP makes, or what the uplink makes of that by fragmentation.
+    """
+    vtep, uplink = case.vtep(node), uplink_below(case, node)
+    if vtep is None or uplink is None:
+        return None
+    return min(vtep.mtu + overhead(case), uplink.mtu)
+
+
+def holds_the_port(
+    state: NodeState, vtep: Link | None, vni: int, port: int, family: int
+) -> Link | None:
     """Another VXLAN device that is up and does not let the VTEP have its UDP port, or its VNI.
 
-    Two devices share a port's socket if they take in alike (vxlan_find_sock); one in external mode
-    takes all VNIs. With the same VNI as well the second is not even made.
+    Two devices of one family share a port's socket if they take in alike (vxlan_find_sock); one in
+    external mode has both families' sockets and takes all VNIs. With the same VNI as well the
+    second is not even made.
     """
     if vtep is not None and (vtep.up or vtep.vxlan is None):
         return None
@@ -41,20 +55,27 @@ def holds_the_port(state: NodeState, vtep: Link | None, vni: int, port: int) -> 
         other = link.vxlan
         if other is None or not link.up or other.port != port or link == vtep:
             continue
-        unlike = other.external or (
-            vtep is not None and vtep.vxlan is not None and other.gbp != vtep.vxlan.gbp
-        )
-        if unlike or other.vni == vni:
+        if other.external:
+            return link
+        unlike = vtep is not None and vtep.vxlan is not None and other.gbp != vtep.vxlan.gbp
+        if _family(other) == family and (unlike or other.vni == vni):
             return link
     return None
+
+
+def _family(vxlan: Vxlan) -> int:
+    """Of its socket: that of its addresses, else 4 (vxlan_sock_add)."""
+    ips = (vxlan.local, vxlan.group)
+    return 6 if any(ip is not None and ":" in ip for ip in ips) else 4
 
 
 def cannot_come_up(case: Case, node: str, vtep: Link) -> bool:
     """Somebody else has the VTEP's port: that it is down is no other fault."""
     vxlan = vtep.vxlan
-    return vxlan is not None and (
-        holds_the_port(case.state(node), vtep, vxlan.vni, vxlan.port) is not None
-    )
+    if vxlan is None:
+        return False
+    state, family = case.state(node), _family(vxlan)
+    return holds_the_port(state, vtep, vxlan.vni, vxlan.port, family) is not None
 
 
 def largest_of_pods(tables: Tables, end: End, state: NodeState) -> tuple[int, str] | None:

@@ -34,7 +34,7 @@ def vxlan_port_taken(node: NodeView) -> tuple[Finding, ...]:
         vtep = node.vtep(family)
         if vtep is not None and vtep.vxlan is not None:
             vni, port = vtep.vxlan.vni, vtep.vxlan.port
-        holder = holds_the_port(node.state, vtep, vni, port)
+        holder = holds_the_port(node.state, vtep, vni, port, family)
         if holder is not None and (vtep is not None or _meant_to_have_one(node)):
             return tuple(_for_each_way(node, _taken(node, vtep, holder, port), holder))
     return ()

@@ -4,7 +4,7 @@ import shlex
 
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.neighbourhood import overhead, room, uplink_below
+from tracer.core.rules.neighbourhood import largest_sent, overhead, room, uplink_below
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
@@ -18,49 +18,52 @@ def uplink_mtu_lowered_late(way: WayView) -> Finding | None:
     """An uplink's MTU was lowered after the VTEP was made, which kept its own.
 
     The kernel then fragments what the node sends in full size, and the node's NIC refuses what
-    others send it in full size. Nothing tells the pods.
+    others send it in full size. Nothing tells the pods. A node whose uplink was smaller than those
+    of others from the start refuses in the same way.
     """
     if way.crossing is None:
         return None
-    for node, peer in ((way.sender, way.receiver), (way.receiver, way.sender)):
-        vtep, uplink = way.case.vtep(node), uplink_below(way.case, node)
-        if vtep is not None and uplink is not None and vtep.mtu > room(way.case, uplink):
-            return _lowered(way, node, peer, vtep, uplink)
+    case = way.case
+    for node in (way.sender, way.receiver):
+        vtep, uplink = case.vtep(node), uplink_below(case, node)
+        if vtep is not None and uplink is not None and vtep.mtu > room(case, uplink):
+            return _too_small(way, node, node, uplink)
+    uplink, sent = uplink_below(case, way.receiver), largest_sent(case, way.sender)
+    if uplink is not None and sent is not None and sent > uplink.mtu:
+        return _too_small(way, way.receiver, way.sender, uplink)
     return None
 
 
-def _lowered(way: WayView, node: str, peer: str, vtep: Link, uplink: Link) -> Finding:
-    case = way.case
-    theirs = uplink_below(case, peer)
-    refuses = theirs is not None and theirs.mtu > uplink.mtu
-    full = vtep.mtu + overhead(case)
-    peer_ip = case.lease(peer).public_ip
-    hit = f"packets of more than {room(case, uplink)} B: what {node} sends is cut into fragments"
+def _too_small(way: WayView, node: str, maker: str, uplink: Link) -> Finding | None:
+    """`uplink` of `node` is too small for what the VTEP of `maker` makes, its own or the peer's."""
+    case, vtep = way.case, way.case.vtep(maker)
+    peer = way.receiver if node == way.sender else way.sender
+    if vtep is None:
+        return None
+    own, full = maker == node, vtep.mtu + overhead(case)
+    refuses = (largest_sent(case, peer) or 0) > uplink.mtu
+    whose = "its uplink" if own else f"the uplink of {node},"
     return Finding(
         rule="uplink-mtu-lowered-late",
         severity=Severity.ERROR if refuses else Severity.WARNING,
         node=node,
-        device=vtep.ifname,
-        sentence=f"{vtep.ifname} on {node} makes packets of {full} B, and its uplink"
-        f" {uplink.ifname} takes {uplink.mtu} B.",
+        device=vtep.ifname if own else uplink.ifname,
+        sentence=f"{vtep.ifname} on {maker} makes packets of {full} B, and {whose}"
+        f" {uplink.ifname}{'' if own else ','} takes {uplink.mtu} B.",
         evidence=(
-            *_sizes(node, vtep, uplink, full),
-            *_peers_uplink(peer, theirs),
+            *_sizes(node, maker, vtep, uplink, full),
+            *_peers_uplink(peer, uplink_below(case, peer)),
             *proof.kernel(way),
             *proof.grown(case, node, uplink, "rx_dropped"),
         ),
-        hits=f"{hit}, and what others send to {node} is not taken in" if refuses else hit,
-        fix=(
-            *_set_back(node, uplink, theirs),
-            f"name {uplink.mtu} as Backend.MTU (flannel v0.21.3 on; the value is the outer MTU);"
-            f" then on each node delete {vtep.ifname}, restart flannel and make the pods anew:",
-            remedies.edit_net_conf(case),
-            f"ip link del {vtep.ifname}   # on each node",
-            remedies.restart_all(case),
-        ),
+        hits=f"packets of more than {room(case, uplink)} B:"
+        + (f" what {node} sends is cut into fragments" if own else "")
+        + (", and" if own and refuses else "")
+        + (f" what others send to {node} is not taken in" if refuses else ""),
+        fix=_all_of_one_size(way, node, vtep, uplink, uplink_below(case, peer)),
         confirm=(
             remedies.on(node, f"ip link show {uplink.ifname}"),
-            *_ping(way, node, peer_ip, uplink.mtu),
+            *_ping(way, node, case.lease(peer).public_ip, uplink.mtu),
         ),
         useless=(
             f"restarting flannel while {vtep.ifname} exists: it keeps an existing device whatever"
@@ -71,7 +74,20 @@ def _lowered(way: WayView, node: str, peer: str, vtep: Link, uplink: Link) -> Fi
     )
 
 
-def _sizes(node: str, vtep: Link, uplink: Link, full: int) -> tuple[Evidence, ...]:
+def _all_of_one_size(
+    way: WayView, node: str, vtep: Link, uplink: Link, theirs: Link | None
+) -> tuple[str, ...]:
+    return (
+        *_set_back(node, uplink, theirs),
+        f"name {uplink.mtu} as Backend.MTU (flannel v0.21.3 on; the value is the outer MTU);"
+        f" then on each node delete {vtep.ifname}, restart flannel and make the pods anew:",
+        remedies.edit_net_conf(way.case),
+        f"ip link del {vtep.ifname}   # on each node",
+        remedies.restart_all(way.case),
+    )
+
+
+def _sizes(node: str, maker: str, vtep: Link, uplink: Link, full: int) -> tuple[Evidence, ...]:
     return (
         Evidence(
             label="uplink",
@@ -82,7 +98,7 @@ def _sizes(node: str, vtep: Link, uplink: Link, full: int) -> tuple[Evidence, ..
         Evidence(
             label="tunnel",
             value=f"{vtep.mtu}",
-            source=f"mtu of {node} link {vtep.ifname}; {full} with its VXLAN headers",
+            source=f"mtu of {maker} link {vtep.ifname}; {full} with its VXLAN headers",
         ),
     )
 
