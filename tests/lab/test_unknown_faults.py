@@ -1,0 +1,65 @@
+"""Faults that no rule knows: node, device, kernel's reason and side are still exact.
+
+Each is one that somebody could set: an IPsec policy that blocks. And two faults at once are two.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.universe import Universe
+
+pytestmark = pytest.mark.lab
+
+BLOCK = "ip -n {node} xfrm policy {verb} src {src} dst {dst} dir {way}"
+PODS = ("10.244.1.0/24", "10.244.2.0/24")
+NODES = ("192.0.2.11", "192.0.2.12")
+
+
+def block(node: str, way: str, between: tuple[str, str]) -> tuple[str, str]:
+    """An IPsec policy that blocks, and its end."""
+    words = {"node": node, "src": between[0], "dst": between[1], "way": way}
+    return BLOCK.format(verb="add", **words) + " action block", BLOCK.format(verb="delete", **words)
+
+
+FAULTS = {
+    "forwarding is blocked where the packet starts": (
+        *block("node-a", "fwd", PODS), "node-a cni0 XFRM_POLICY",
+    ),
+    "forwarding is blocked where it comes out of the tunnel": (
+        *block("node-b", "fwd", PODS), "node-b flannel.1 XFRM_POLICY",
+    ),
+    "the outer packet is blocked where it arrives": (
+        *block("node-b", "in", NODES), "node-b eth0 XFRM_POLICY",
+    ),
+    "the outer packet is blocked where it leaves": (
+        *block("node-a", "out", NODES), "node-a flannel.1 IP_OUTNOROUTES",
+    ),
+}  # fmt: skip
+"""What it is -> how it is set and unset, and where the kernel frees the packet and why."""
+
+
+@pytest.fixture(params=FAULTS)
+def located(request: pytest.FixtureRequest, lab: Universe) -> Iterator[str]:
+    """A lab with that fault in it; the place that has to be said."""
+    injected, undone, place = FAULTS[request.param]
+    lab.output(injected.split())
+    yield place
+    lab.output(undone.split())
+
+
+def verdict(lab: Universe, *ends: str) -> str:
+    return lab.flantrace("--lab", *ends, "--no-save", "--depth", "verdict").stdout.strip()
+
+
+def test_a_fault_without_a_name_is_located_from_both_sides(lab: Universe, located: str) -> None:
+    there = verdict(lab, "pod-a", "pod-b")
+    back = verdict(lab, "pod-b", "pod-a")
+    assert there == f"DROPPED unexplained-drop {located}"
+    assert back == f"DROPPED unexplained-drop {located}"
+
+
+def test_tables_that_do_not_show_it_are_said_not_to(lab: Universe, located: str) -> None:
+    told = lab.flantrace("--lab", "pod-a", "pod-b", "--no-save").stdout
+    assert "what stops them is in no table that flantrace reads" in " ".join(told.split())
+    assert located.split()[0] in told
