@@ -85,6 +85,13 @@ def test_a_vtep_that_sends_from_an_address_that_is_gone_is_another_fault() -> No
     assert "uplink-down" not in rules_of(told)
 
 
+def test_a_dead_uplink_is_seen_from_one_side_and_what_was_not_read_is_not_checked() -> None:
+    half = {"node-a": down("node-a")}
+    assert judge(case(nodes=half, paths=[NO_WAY])).verdict.rule == "uplink-down"
+    told = judge(case(nodes={"node-a": state("node-a")}))
+    assert "uplink-down" in {skip.rule for skip in told.skipped}
+
+
 def test_a_dead_uplink_does_not_explain_what_ends_behind_it() -> None:
     at = freed_on("node-b", Device.VTEP, "flannel.1")
     odd = dropped(at, "OTHERHOST", "ip_rcv_core", last=VTEP_OUT)

@@ -2,7 +2,7 @@
 
 import shlex
 
-from tracer.core.case import WayView
+from tracer.core.case import MissingFact, WayView
 from tracer.core.ladder import came_in, lost_below
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, from_third_node, vxlan_port
@@ -40,8 +40,7 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
     if uplink is not None and uplink.mtu < outer:
         # The node's own uplink is the narrow one: it fragments, another rule's affair.
         return None
-    theirs = uplink_below(way.case, way.receiver)
-    if theirs is not None and theirs.mtu < outer:
+    if _refused(way, outer):
         return None
     return Finding(
         rule="underlay-mtu-blackhole",
@@ -62,6 +61,15 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
         way=way.way,
         explains=not any(_failed(p) and not lost_below(p, way.sender) for p in way.paths),
     )
+
+
+def _refused(way: WayView, outer: int) -> bool:
+    """The receiver's own uplink takes no more; not known where its devices were not read."""
+    try:
+        theirs = uplink_below(way.case, way.receiver)
+    except MissingFact:
+        return False
+    return theirs is not None and theirs.mtu < outer
 
 
 def _sizes(way: WayView, vtep: Link, passed: int, lost: int) -> tuple[Evidence, ...]:

@@ -2,7 +2,7 @@
 
 import shlex
 
-from tracer.core.case import Case, MissingFact, WayView
+from tracer.core.case import MissingFact, WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.neighbourhood import is_dead, uplink_below
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -23,18 +23,19 @@ def uplink_down(way: WayView) -> Finding | None:
     """
     if not way.crosses:
         return None
+    missing: MissingFact | None = None
     for node in (way.sender, way.receiver):
-        uplink = _read_uplink(way.case, node)
+        try:
+            uplink = uplink_below(way.case, node)
+        except MissingFact as fact:
+            missing = fact
+            continue
         if uplink is not None and is_dead(uplink):
             return _down(way, node, uplink)
-    return _no_route(way)
-
-
-def _read_uplink(case: Case, node: str) -> Link | None:
-    try:
-        return uplink_below(case, node)
-    except MissingFact:
-        return None
+    found = _no_route(way)
+    if found is None and missing is not None:
+        raise missing
+    return found
 
 
 def _down(way: WayView, node: str, uplink: Link) -> Finding:
