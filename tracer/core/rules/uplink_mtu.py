@@ -77,9 +77,11 @@ def _too_small(way: WayView, node: str, maker: str, uplink: Link) -> Finding | N
 def _all_of_one_size(
     way: WayView, node: str, vtep: Link, uplink: Link, theirs: Link | None
 ) -> tuple[str, ...]:
+    back = _set_back(node, uplink, theirs)
     return (
-        *_set_back(node, uplink, theirs),
-        f"name {uplink.mtu} as Backend.MTU (flannel v0.21.3 on; the value is the outer MTU);"
+        *back,
+        f"{'if it does not, ' if back else ''}name {uplink.mtu} as Backend.MTU (flannel v0.21.3 on;"
+        " the value is the outer MTU);"
         f" then on each node delete {vtep.ifname}, restart flannel and make the pods anew:",
         remedies.edit_net_conf(way.case),
         f"ip link del {vtep.ifname}   # on each node",
@@ -117,7 +119,6 @@ def _set_back(node: str, uplink: Link, theirs: Link | None) -> tuple[str, ...]:
     return (
         f"give {uplink.ifname} the other nodes' MTU, if what lies behind it carries that:",
         remedies.on(node, f"ip link set {uplink.ifname} mtu {theirs.mtu}"),
-        "if it does not:",
     )
 
 
