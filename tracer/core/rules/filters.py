@@ -151,11 +151,10 @@ def masq_pod_to_pod(way: WayView) -> Finding | None:
     decision = _rewriting(way, tables, bridge.ifname, out.ifname)
     if decision is None:
         return None
-    node = way.sender
     return Finding(
         rule="masq-pod-to-pod",
         severity=Severity.WARNING,
-        node=node,
+        node=(node := way.sender),
         device=out.ifname,
         sentence=f"{node} rewrites the source of what its pods send to other nodes' pods:"
         f" {way.dst} sees {_rewritten(way, decision, out.ifname)} instead of {way.src}.",
