@@ -6,18 +6,25 @@ from typing import Any, TypeAlias, get_type_hints
 
 from tracer.core.rules import (
     address,
+    checksum,
     device,
+    direct,
     entries,
     filters,
     forwarding,
+    gbp,
     generic,
     host,
+    mtu,
     pod,
     policy,
+    port,
     publicip,
     routes,
     switches,
     underlay,
+    uplink,
+    uplink_mtu,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
@@ -34,9 +41,13 @@ LAST: tuple[Rule, ...] = (generic.unexplained_drop, generic.unexplained_loss)
 
 CATALOGUE: tuple[Rule, ...] = (
     # The devices have to fit together before any entry matters.
+    uplink.uplink_down,
+    port.vxlan_module_missing,
+    port.vxlan_port_taken,
     device.peer_flannel1_down,
     device.port_mismatch,
     device.vni_mismatch,
+    gbp.gbp_mismatch,
     # A changed MAC makes stale annotations; a stale annotation makes stale neighbours.
     address.mac_changed_under_running_flannel,
     address.vtepmac_annotation_stale,
@@ -48,6 +59,7 @@ CATALOGUE: tuple[Rule, ...] = (
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,
     policy.policy_route,
+    direct.directrouting_asymmetric,
     routes.routes_lost,
     entries.neigh_missing,
     entries.fdb_missing,
@@ -58,6 +70,11 @@ CATALOGUE: tuple[Rule, ...] = (
     forwarding.nft_other_table_drop,
     forwarding.forward_drop,
     host.input_drop_8472,
+    checksum.outer_udp_csum_bad,
+    # Sizes: what a node does itself before what lies between the nodes.
+    mtu.ipv6_underlay_mtu_70,
+    mtu.pod_mtu_too_big,
+    uplink_mtu.uplink_mtu_lowered_late,
     underlay.underlay_mtu_blackhole,
     underlay.nsx_intercepts_8472,
     underlay.cloud_sg_8472,

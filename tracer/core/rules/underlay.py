@@ -2,10 +2,11 @@
 
 import shlex
 
-from tracer.core.case import WayView
+from tracer.core.case import MissingFact, WayView
 from tracer.core.ladder import came_in, lost_below
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, from_third_node, vxlan_port
+from tracer.core.rules.neighbourhood import is_dead, uplink_below
 from tracer.core.rules.publicip import twins
 from tracer.core.words import trace_command
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -39,6 +40,8 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
     if uplink is not None and uplink.mtu < outer:
         # The node's own uplink is the narrow one: it fragments, another rule's affair.
         return None
+    if _refused(way, outer):
+        return None
     return Finding(
         rule="underlay-mtu-blackhole",
         severity=Severity.ERROR,
@@ -58,6 +61,15 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
         way=way.way,
         explains=not any(_failed(p) and not lost_below(p, way.sender) for p in way.paths),
     )
+
+
+def _refused(way: WayView, outer: int) -> bool:
+    """The receiver's own uplink takes no more; not known where its devices were not read."""
+    try:
+        theirs = uplink_below(way.case, way.receiver)
+    except MissingFact:
+        return False
+    return theirs is not None and theirs.mtu < outer
 
 
 def _sizes(way: WayView, vtep: Link, passed: int, lost: int) -> tuple[Evidence, ...]:
@@ -273,6 +285,9 @@ def _vanished(way: WayView) -> bool:
     if not end.outer or not end.lost_at(way.sender, Device.UPLINK, Direction.OUT):
         return False
     if any(came_in(path, way.receiver) for path in way.paths) or twins(way):
+        return False
+    uplink = uplink_below(way.case, way.receiver)
+    if uplink is not None and is_dead(uplink):
         return False
     lease = way.receiver_lease
     return way.receiver_tables.has_address(crossing.dst) or crossing.dst == (
