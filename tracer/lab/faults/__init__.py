@@ -1,6 +1,17 @@
 """What can be broken in the lab. Named and grouped as the catalogue of findings is."""
 
-from tracer.lab.faults import address, device, host, mtu, nic, pod, rollout, underlay
+from tracer.lab.faults import (
+    address,
+    device,
+    host,
+    mtu,
+    netfilter,
+    nic,
+    pod,
+    policy,
+    rollout,
+    underlay,
+)
 from tracer.lab.faults.fault import Fault
 
 BETWEEN = "what stops it stands between the nodes"
@@ -54,4 +65,32 @@ FAULTS: dict[str, Fault] = {
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
+    "policy-route": Fault(policy.policy_route, policy.heal_policy_route),
+    "rp-filter": Fault(policy.rp_filter, policy.heal_rp_filter),
+    "br-netfilter-off": Fault(
+        policy.br_netfilter_off,
+        policy.heal_br_netfilter,
+        shapes=("services",),
+        spares="only a Service whose endpoint is on its client's own node is hit",
+    ),
+    "raw-or-tc-drop": Fault(netfilter.raw_or_tc_drop, netfilter.heal_raw, needs=("iptables",)),
+    "masq-pod-to-pod": Fault(
+        netfilter.masq_pod_to_pod,
+        netfilter.heal_masquerade,
+        needs=("iptables",),
+        spares="packets arrive, with another source address",
+    ),
+    "nft-other-table-drop": Fault(
+        netfilter.nft_other_table_drop, netfilter.heal_other_table, needs=("nft",)
+    ),
+    "firewalld-forward-reject": Fault(
+        netfilter.firewalld_forward_reject, netfilter.heal_firewalld, needs=("nft",)
+    ),
+    "rules-flushed": Fault(
+        netfilter.rules_flushed,
+        netfilter.heal_rules_flushed,
+        needs=("nft",),
+        shapes=("nftables",),
+        spares="only what pods send out of the cluster is hit",
+    ),
 }
