@@ -13,6 +13,7 @@ from tracer.model.bundle import Bundle
 from tracer.model.path import Outcome, Path, Way
 
 CASES = names()
+MASQUERADED = {"healthy-host-network", "masq-pod-to-pod"}
 IN_NO_TABLE = {name for name in CASES if hidden(name)}
 
 
@@ -58,7 +59,7 @@ def test_the_packets_end_where_the_tables_say(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in CASES if n not in IN_NO_TABLE and n != "healthy-host-network"]
+    "name", [n for n in CASES if n not in IN_NO_TABLE and n not in MASQUERADED]
 )
 def test_and_pass_the_points_that_the_tables_say(name: str) -> None:
     """A masqueraded packet is another to a trace; the tables know that it is the same."""

@@ -145,7 +145,8 @@ def test_that_the_sender_checks_strictly_on_its_uplink_is_no_matter() -> None:
     """What comes back comes in by flannel.1, whose own value and that of all devices count."""
     node_a = direct("node-a", "node-b")
     node_a = replace(node_a, sysctls={**node_a.sysctls, "net.ipv4.conf.eth0.rp_filter": "1"})
-    assert found(directrouting_asymmetric, case(node_a)).severity is Severity.WARNING
+    meant = case(node_a, cluster=configured(',"DirectRouting":true'))
+    assert found(directrouting_asymmetric, meant).severity is Severity.WARNING
 
 
 def test_bare_packets_that_vanish_between_the_nodes_are_dropped_by_the_network() -> None:
@@ -156,10 +157,15 @@ def test_bare_packets_that_vanish_between_the_nodes_are_dropped_by_the_network()
     assert "drops packets that bear pods' own addresses" in told.findings[0].sentence
 
 
-def test_a_route_that_somebody_wrote_by_hand_is_beside_flannels_neighbour() -> None:
+def test_a_direct_route_that_somebody_wrote_by_hand_is_rp_filters_affair_but_for_bare_packets() -> (
+    None
+):
+    """DirectRouting writes no neighbour; beside a route by hand flannel's own is still there."""
     by_hand = replace(direct("node-a", "node-b"), neighbours=state("node-a").neighbours)
     for way in (Way.REQUEST, Way.REPLY):
         assert ask(directrouting_asymmetric, case(by_hand), way) is None
+    refused = case(by_hand, strict(state("node-b")), paths=[SPOOFED])
+    assert judge(refused).verdict.rule == "directrouting-asymmetric"
 
 
 @pytest.mark.parametrize("on", [("node-a", "node-b"), ("node-b",)])

@@ -58,8 +58,8 @@ CATALOGUE: tuple[Rule, ...] = (
     entries.fdb_wrong_dst_dead,
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,
-    direct.directrouting_asymmetric,
     policy.policy_route,
+    direct.directrouting_asymmetric,
     routes.routes_lost,
     entries.neigh_missing,
     entries.fdb_missing,

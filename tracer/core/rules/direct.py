@@ -24,9 +24,14 @@ def directrouting_asymmetric(way: WayView) -> Finding | None:
     """
     if not way.crosses:
         return None
-    if {_kind(way, way.sender), _kind(way, way.receiver)} == {DIRECT}:
+    there, back = _kind(way, way.sender), _kind(way, way.receiver)
+    if (there, back) == (DIRECT, DIRECT):
         return _blocked(way)
     direct = routed_directly_by(way)
+    if direct is None and (there, back) == (DIRECT, TUNNEL):
+        # Bare packets that the receiver refuses at its uplink, whoever wrote the route.
+        strict = _checks_strictly(way, way.receiver, way.sender)
+        direct = way.sender if strict else None
     if direct is None:
         return None
     tunnelled = way.receiver if direct == way.sender else way.sender
