@@ -157,9 +157,7 @@ def test_bare_packets_that_vanish_between_the_nodes_are_dropped_by_the_network()
     assert "drops packets that bear pods' own addresses" in told.findings[0].sentence
 
 
-def test_a_direct_route_that_somebody_wrote_by_hand_is_rp_filters_affair_but_for_bare_packets() -> (
-    None
-):
+def test_a_direct_route_by_hand_is_rp_filters_affair_but_for_bare_packets() -> None:
     """DirectRouting writes no neighbour; beside a route by hand flannel's own is still there."""
     by_hand = replace(direct("node-a", "node-b"), neighbours=state("node-a").neighbours)
     for way in (Way.REQUEST, Way.REPLY):
