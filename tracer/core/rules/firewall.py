@@ -65,7 +65,31 @@ def stop_of(way: WayView) -> Stop | None:
     lost = certain and end.lost_at(end.place.node, end.place.device, Direction.IN)
     if not lost and not end.freed("NETFILTER_DROP"):
         return None
+    if decision is None and _dumped(way, end):
+        # What was read lets them pass: a chain of another family (bridge, netdev) or a rule that
+        # came and went. Where it ended them is known, and no more.
+        return None
     return Stop(end.place, hook, decision)
+
+
+def _dumped(way: WayView, end: WayEnd) -> bool:
+    tables = _tables(way, end)
+    return tables is not None and bool(tables.state.firewall)
+
+
+def stopping(way: WayView) -> Decision | None:
+    """Whatever hook it is at: the first rule that certainly stops such packets on that node."""
+    end = way.end
+    tables = _tables(way, end) if end is not None else None
+    hop = end.last_hop if end is not None else None
+    if tables is None or hop is None or hop.packet is None or hop.drop is None:
+        return None
+    asked = probe_of(hop.packet, state=None)
+    for hook in ("output", "postrouting"):
+        decision = rules_of(tables.state).verdict(hook, asked)
+        if decision.certain and not decision.passes:
+            return decision
+    return None
 
 
 def _hook(way: WayView, end: WayEnd) -> str | None:
