@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, get_type_hints
 
 from tracer.core.rules import (
     address,
+    backend,
     device,
     entries,
     generic,
@@ -29,15 +30,17 @@ LAST: tuple[Rule, ...] = (generic.unexplained_drop, generic.unexplained_loss)
 """Asked only where no other rule explains how the packets ended."""
 
 CATALOGUE: tuple[Rule, ...] = (
+    # Nodes of different backends have nothing to do with each other.
+    backend.backend_type_mixed,
     # The devices have to fit together before any entry matters.
     device.peer_flannel1_down,
     device.port_mismatch,
     device.vni_mismatch,
-    # A changed MAC makes stale annotations; a stale annotation makes stale neighbours.
+    # Whose MAC it is; a changed MAC makes stale annotations, and these make stale neighbours.
     address.mac_changed_under_running_flannel,
     address.vtepmac_annotation_stale,
     address.neigh_stale_one_node,
-    # Addresses of the underlay: published twice, moved, or dead.
+    # Addresses of the underlay: published twice, moved, out of reach, another's, or dead.
     publicip.public_ip_duplicate,
     publicip.node_ip_changed_vxlan_local_stale,
     entries.fdb_wrong_dst_dead,

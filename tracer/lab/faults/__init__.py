@@ -1,6 +1,6 @@
 """What can be broken in the lab. Named and grouped as the catalogue of findings is."""
 
-from tracer.lab.faults import address, device, host, pod, underlay
+from tracer.lab.faults import address, device, host, intent, pod, underlay
 from tracer.lab.faults.fault import Fault
 
 BETWEEN = "what stops it stands between the nodes"
@@ -37,4 +37,5 @@ FAULTS: dict[str, Fault] = {
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
+    "backend-type-mixed": Fault(intent.backend_type_mixed, intent.heal_backend_type_mixed),
 }
