@@ -11,21 +11,28 @@ from tests.builders import (
     api_node,
     bundle,
     cluster,
+    mac,
     pod_cidr,
     state,
+    underlay,
+    vtep_ip,
 )
-from tests.changes import without_route
+from tests.changes import with_fdb, with_link, with_neighbour, without_route
 from tests.core.rules.asking import ask, case, found, rules_of, words
 from tests.paths import (
     BRIDGE_IN,
     UPLINK_IN,
+    UPLINK_OUT,
     all_well,
     dropped,
     freed_on,
+    lost,
 )
 from tracer.core.diagnose import judge
 from tracer.core.examine import examine
 from tracer.core.rules.backend import backend_type_mixed
+from tracer.core.rules.twins import vtepmac_duplicate
+from tracer.model.cluster import Node
 from tracer.model.diagnosis import Severity
 from tracer.model.examination import Examination
 from tracer.model.observation import Device
@@ -38,7 +45,10 @@ OLD = "02:f1:00:00:00:99"
 MGMT = 9
 OUTSIDE = {name: f"203.0.113.1{number}" for name, number in NUMBER.items()}
 DEFAULT = Route(destination="0.0.0.0/0", gateway="192.0.2.1", ifindex=ETH0)
-RULES = (backend_type_mixed,)
+RULES = (
+    vtepmac_duplicate,
+    backend_type_mixed,
+)
 
 
 def checked(*states: NodeState, **more: Any) -> Examination:
@@ -56,6 +66,63 @@ def test_nothing_is_said_of_a_healthy_cluster(rule: Any) -> None:
     healthy = case(state(C), paths=all_well())
     assert ask(rule, healthy) is None
     assert ask(rule, healthy, Way.REPLY) is None
+
+
+# --- two nodes with one MAC
+
+
+def twin_of(node: str, other: str) -> Node:
+    return api_node(other, backend_data=f'{{"VNI":1,"VtepMAC":"{mac(node)}"}}')
+
+
+def twins() -> tuple[NodeState, NodeState, dict[str, Any]]:
+    """node-b has node-a's MAC, and all peers know it."""
+    node_b = with_link(state(B), "flannel.1", mac=mac(A))
+    node_a = with_neighbour(with_fdb(state(A), mac(A), underlay(B)), vtep_ip(B), mac(A),
+                            "PERMANENT")  # fmt: skip
+    return node_a, node_b, {"cluster": cluster(nodes={B: twin_of(A, B)})}
+
+
+@pytest.mark.parametrize("reason", ["LOCAL_MAC", None, "NOT_SPECIFIED"])
+def test_between_twins_each_takes_the_frame_for_its_own(reason: str | None) -> None:
+    node_a, node_b, api = twins()
+    at = freed_on(B, Device.VTEP, "flannel.1")
+    paths = [dropped(at, reason, "vxlan_rcv", last=UPLINK_IN, dst_mac=mac(A))]
+    told = judge(case(node_a, node_b, paths=paths, **api))
+    assert words(told) == ("DROPPED", "vtepmac-duplicate", B, "flannel.1", reason or "-")
+    assert rules_of(told) == {"vtepmac-duplicate"}
+
+
+def test_the_younger_node_is_the_clone() -> None:
+    node_a, node_b, _ = twins()
+    older = replace(twin_of(A, B), created="2026-01-01T00:00:00Z")
+    younger = replace(api_node(A), created="2026-06-01T00:00:00Z")
+    api = cluster(nodes={A: younger, B: older})
+    assert found(vtepmac_duplicate, case(node_a, node_b, cluster=api)).node == A
+
+
+def test_a_third_nodes_one_entry_leads_to_the_twin_and_no_wrong_destination_is_named() -> None:
+    """node-b and node-c are twins; node-a's entry for their MAC leads to node-c."""
+    node_a = with_fdb(state(A), mac(B), underlay(C))
+    api = cluster(nodes={C: twin_of(B, C)})
+    told = judge(case(node_a, paths=[lost(UPLINK_OUT)], cluster=api))
+    assert words(told)[1] == "vtepmac-duplicate"
+    assert rules_of(told) == {"vtepmac-duplicate"}
+
+
+def test_where_the_one_entry_leads_to_the_receiver_this_way_works_and_it_is_a_warning() -> None:
+    told = judge(case(cluster=cluster(nodes={C: twin_of(B, C)})))
+    assert words(told)[0] == "DELIVERED"
+    assert [f.severity for f in told.findings] == [Severity.WARNING]
+
+
+def test_a_check_follows_frames_through_the_twin() -> None:
+    node_a, node_b, api = twins()
+    node_c = with_neighbour(with_fdb(state(C), mac(A), underlay(B)), vtep_ip(B), mac(A),
+                            "PERMANENT")  # fmt: skip
+    examination = checked(node_a, node_b, node_c, **api)
+    assert named(examination) == [("vtepmac-duplicate", B, Severity.ERROR)]
+    assert {(one.sender, one.receiver) for one in examination.reach} == {(A, B), (B, A), (C, A)}
 
 
 # --- backends

@@ -14,6 +14,7 @@ from tracer.core.rules import (
     pod,
     publicip,
     routes,
+    twins,
     underlay,
 )
 from tracer.model.diagnosis import Finding
@@ -37,6 +38,7 @@ CATALOGUE: tuple[Rule, ...] = (
     device.port_mismatch,
     device.vni_mismatch,
     # Whose MAC it is; a changed MAC makes stale annotations, and these make stale neighbours.
+    twins.vtepmac_duplicate,
     address.mac_changed_under_running_flannel,
     address.vtepmac_annotation_stale,
     address.neigh_stale_one_node,

@@ -37,5 +37,6 @@ FAULTS: dict[str, Fault] = {
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
+    "vtepmac-duplicate": Fault(intent.vtepmac_duplicate),
     "backend-type-mixed": Fault(intent.backend_type_mixed, intent.heal_backend_type_mixed),
 }
