@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from tests.builders import (
     ETH0,
     NUMBER,
+    PREFIX,
     api_node,
     bundle,
     cluster,
@@ -17,12 +18,13 @@ from tests.builders import (
     underlay,
     vtep_ip,
 )
-from tests.changes import with_fdb, with_link, with_neighbour, without_route
+from tests.changes import with_fdb, with_link, with_neighbour, with_vxlan, without_route
 from tests.core.rules.asking import ask, case, found, rules_of, words
 from tests.paths import (
     BRIDGE_IN,
     UPLINK_IN,
     UPLINK_OUT,
+    VTEP_OUT,
     all_well,
     dropped,
     freed_on,
@@ -31,6 +33,8 @@ from tests.paths import (
 from tracer.core.diagnose import judge
 from tracer.core.examine import examine
 from tracer.core.rules.backend import backend_type_mixed
+from tracer.core.rules.interface import wrong_interface
+from tracer.core.rules.nat import public_ip_nat
 from tracer.core.rules.twins import vtepmac_duplicate
 from tracer.model.cluster import Node
 from tracer.model.diagnosis import Severity
@@ -38,7 +42,7 @@ from tracer.model.examination import Examination
 from tracer.model.observation import Device
 from tracer.model.path import Way
 from tracer.model.request import CheckRequest
-from tracer.model.state import NodeState, Route
+from tracer.model.state import Address, Link, NodeState, Route
 
 A, B, C = "node-a", "node-b", "node-c"
 OLD = "02:f1:00:00:00:99"
@@ -46,7 +50,9 @@ MGMT = 9
 OUTSIDE = {name: f"203.0.113.1{number}" for name, number in NUMBER.items()}
 DEFAULT = Route(destination="0.0.0.0/0", gateway="192.0.2.1", ifindex=ETH0)
 RULES = (
+    wrong_interface,
     vtepmac_duplicate,
+    public_ip_nat,
     backend_type_mixed,
 )
 
@@ -66,6 +72,80 @@ def test_nothing_is_said_of_a_healthy_cluster(rule: Any) -> None:
     healthy = case(state(C), paths=all_well())
     assert ask(rule, healthy) is None
     assert ask(rule, healthy, Way.REPLY) is None
+
+
+# --- the address of another interface
+
+
+def managed() -> tuple[NodeState, dict[str, Any]]:
+    """node-b published the address of its mgmt0."""
+    healthy = with_vxlan(state(B), local="198.51.100.12", underlay_ifindex=MGMT)
+    nic = Link(
+        ifindex=MGMT, ifname="mgmt0", kind=None, mac="02:33:00:00:00:02", mtu=1500, up=True,
+        carrier=True,
+    )  # fmt: skip
+    address = Address(ifindex=MGMT, ip="198.51.100.12", prefix_length=24, scope="global")
+    node_b = replace(healthy, links=(*healthy.links, nic), addresses=(*healthy.addresses, address))
+    return node_b, {"cluster": cluster(nodes={B: api_node(B, public_ip="198.51.100.12")})}
+
+
+def sending_there(node: str = A, *more: Route) -> NodeState:
+    led = with_fdb(state(node), mac(B), "198.51.100.12")
+    return replace(led, routes=(*led.routes, *more))
+
+
+def test_no_route_to_the_published_address_names_the_interface() -> None:
+    node_b, api = managed()
+    at = freed_on(A, Device.VTEP, "flannel.1")
+    paths = [dropped(at, "IP_OUTNOROUTES", "vxlan_xmit_one", last=VTEP_OUT)]
+    told = judge(case(sending_there(), node_b, paths=paths, **api))
+    assert words(told) == ("DROPPED", "wrong-interface", A, "flannel.1", "IP_OUTNOROUTES")
+    finding = told.findings[0]
+    assert rules_of(told) == {"wrong-interface"}
+    assert (finding.node, finding.device) == (B, "mgmt0")
+    assert f"{PREFIX}/node-public-ip=192.0.2.12" in finding.fix[1]
+
+
+def test_a_gateway_that_does_not_know_the_way_loses_it_and_no_security_group_is_blamed() -> None:
+    node_b, api = managed()
+    told = judge(case(sending_there(A, DEFAULT), node_b, paths=[lost(UPLINK_OUT)], **api))
+    assert words(told) == ("LOST", "wrong-interface", A, "eth0", "-")
+    assert rules_of(told) == {"wrong-interface"}
+
+
+def test_where_a_router_knows_the_way_nothing_is_said() -> None:
+    node_b, api = managed()
+    assert rules_of(judge(case(sending_there(A, DEFAULT), node_b, **api))) == set()
+
+
+def test_a_check_warns_of_an_address_behind_a_gateway_that_only_this_node_publishes() -> None:
+    node_b, api = managed()
+    examination = checked(sending_there(A, DEFAULT), node_b, sending_there(C, DEFAULT), **api)
+    assert named(examination) == [("wrong-interface", B, Severity.WARNING)]
+    assert examination.exit_code == 0
+
+
+def test_without_a_gateway_a_check_knows() -> None:
+    node_b, api = managed()
+    examination = checked(sending_there(), sending_there(C), node_b, **api)
+    assert named(examination) == [("wrong-interface", B, Severity.ERROR)]
+    assert {one.rule for one in examination.reach} == {"wrong-interface"}
+
+
+def test_a_network_of_the_nodes_own_is_not_a_wrong_interface() -> None:
+    """All nodes publish eth1; a firewall drops VXLAN there."""
+    inside = {name: f"10.9.0.{number}" for name, number in NUMBER.items()}
+    nodes = {name: replace(api_node(name), internal_ips=(inside[name],)) for name in (A, B, C)}
+    told = judge(case(paths=[lost(UPLINK_OUT)], cluster=cluster(nodes=nodes)))
+    assert words(told)[1] == "cloud-sg-8472"
+
+
+def test_without_any_route_to_the_nodes_it_is_the_senders_uplink_and_not_the_interface() -> None:
+    node_b, api = managed()
+    cut = replace(sending_there(), routes=without_route(sending_there(), "192.0.2.0/24").routes)
+    at = freed_on(A, Device.VTEP, "flannel.1")
+    paths = [dropped(at, "IP_OUTNOROUTES", "vxlan_xmit_one", last=VTEP_OUT)]
+    assert not found(wrong_interface, case(cut, node_b, paths=paths, **api)).explains
 
 
 # --- two nodes with one MAC
@@ -123,6 +203,76 @@ def test_a_check_follows_frames_through_the_twin() -> None:
     examination = checked(node_a, node_b, node_c, **api)
     assert named(examination) == [("vtepmac-duplicate", B, Severity.ERROR)]
     assert {(one.sender, one.receiver) for one in examination.reach} == {(A, B), (B, A), (C, A)}
+
+
+# --- a NAT
+
+
+def natted(overwritten: tuple[str, ...]) -> dict[str, Any]:
+    """All nodes are behind NATs; these are published by the NAT's address."""
+    nodes = {}
+    for name in NUMBER:
+        notes = {}
+        if name in overwritten:
+            notes = {"public_ip": OUTSIDE[name], "public_ip_overwrite": OUTSIDE[name]}
+        nodes[name] = replace(api_node(name, **notes), external_ips=(OUTSIDE[name],))
+    return {"cluster": cluster(nodes=nodes)}
+
+
+def far_away(node: str = A) -> NodeState:
+    """node-b is reached by the router."""
+    healthy = state(node)
+    by_router = Route(destination=f"{underlay(B)}/32", gateway="192.0.2.1", ifindex=ETH0)
+    return replace(healthy, routes=(by_router, *healthy.routes))
+
+
+def test_a_private_address_among_translated_ones_does_not_lead_there() -> None:
+    told = judge(case(far_away(), paths=[lost(UPLINK_OUT)], **natted((A, C))))
+    assert words(told) == ("LOST", "public-ip-nat", A, "eth0", "-")
+    assert rules_of(told) == {"public-ip-nat"}
+    assert told.findings[0].node == B
+    assert f"{PREFIX}/public-ip-overwrite=203.0.113.12" in told.findings[0].fix[1]
+
+
+def test_a_port_that_the_nat_does_not_hand_on_may_be_a_firewall_too() -> None:
+    node_a = with_fdb(state(A), mac(B), OUTSIDE[B])
+    told = judge(case(node_a, paths=[lost(UPLINK_OUT)], **natted((A, B, C))))
+    assert words(told)[1] == "public-ip-nat"
+    assert told.findings[0].also == ("cloud-sg-8472",)
+    assert rules_of(told) == {"public-ip-nat"}
+
+
+def test_a_translated_address_that_works_is_as_it_should_be() -> None:
+    node_a = with_fdb(state(A), mac(B), OUTSIDE[B])
+    node_b = with_fdb(state(B), mac(A), OUTSIDE[A])
+    assert rules_of(judge(case(node_a, node_b, **natted((A, B, C))))) == set()
+
+
+def test_a_private_address_of_the_same_site_is_no_fault_where_packets_arrive() -> None:
+    back = with_fdb(state(B), mac(A), OUTSIDE[A])
+    assert rules_of(judge(case(far_away(), back, **natted((A, C))))) == set()
+
+
+def test_where_nobody_is_translated_a_lost_packet_is_a_firewalls() -> None:
+    """Clouds give every node an external address, and flannel does not need it."""
+    told = judge(case(far_away(), paths=[lost(UPLINK_OUT)], **natted(())))
+    assert words(told)[1] == "cloud-sg-8472"
+    assert told.findings[0].also == ("nsx-intercepts-8472", "public-ip-nat")
+    assert f"{PREFIX}/public-ip-overwrite=203.0.113.12" in told.findings[0].fix[-2]
+    near = judge(case(paths=[lost(UPLINK_OUT)], **natted(())))
+    assert near.findings[0].also == ("nsx-intercepts-8472",)
+
+
+def test_a_check_cannot_follow_what_leads_behind_a_nat_and_says_why() -> None:
+    nodes = (
+        with_fdb(far_away(), mac(C), OUTSIDE[C]),
+        with_fdb(with_fdb(state(B), mac(A), OUTSIDE[A]), mac(C), OUTSIDE[C]),
+        with_fdb(far_away(C), mac(A), OUTSIDE[A]),
+    )
+    online = [replace(node, routes=(*node.routes, DEFAULT)) for node in nodes]
+    examination = checked(*online, **natted((A, C)))
+    assert named(examination) == [("public-ip-nat", B, Severity.WARNING)]
+    assert (examination.exit_code, examination.stopped) == (3, 2)
 
 
 # --- backends

@@ -11,6 +11,8 @@ from tracer.core.rules import (
     entries,
     generic,
     host,
+    interface,
+    nat,
     pod,
     publicip,
     routes,
@@ -45,6 +47,8 @@ CATALOGUE: tuple[Rule, ...] = (
     # Addresses of the underlay: published twice, moved, out of reach, another's, or dead.
     publicip.public_ip_duplicate,
     publicip.node_ip_changed_vxlan_local_stale,
+    interface.wrong_interface,
+    nat.public_ip_nat,
     entries.fdb_wrong_dst_dead,
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,

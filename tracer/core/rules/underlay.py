@@ -6,6 +6,8 @@ from tracer.core.case import WayView
 from tracer.core.ladder import came_in, lost_below
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, from_third_node, vxlan_port
+from tracer.core.rules.interface import published_elsewhere
+from tracer.core.rules.nat import NAT, behind_nat, may_be_nat, overwrite
 from tracer.core.rules.publicip import twins
 from tracer.core.words import trace_command
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -146,14 +148,16 @@ def cloud_sg_8472(way: WayView) -> Finding | None:
             f"The network between {way.sender} and {way.receiver} drops udp {port}: a firewall"
             " that does not list it, or a fabric that takes the port for itself."
         )
-        return _lost_finding(way, CLOUD, sentence, port, (None, None), also=(NSX,))
+        also: tuple[str, ...] = (NSX, NAT) if may_be_nat(way) else (NSX,)
+        return _lost_finding(way, CLOUD, sentence, port, (None, None), also)
     if vxlan is not False or other is not False or port is None:
         return None
     sentence = (
         f"The network between {way.sender} and {way.receiver} drops udp {port} and udp {port + 1}"
         " alike."
     )
-    return _lost_finding(way, CLOUD, sentence, port, (False, False))
+    also = (NAT,) if may_be_nat(way) else ()
+    return _lost_finding(way, CLOUD, sentence, port, (False, False), also)
 
 
 def _lost_finding(
@@ -249,11 +253,13 @@ def _open_port(way: WayView, port: int, also: tuple[str, ...]) -> tuple[str, ...
     nodes = _underlay_addresses(way)
     between = " and ".join(nodes) if len(nodes) == 2 else f"{way.sender} and {way.receiver}"
     first = f"let udp {port} pass between {between}, in the security group or firewall of both"
-    if not also:
-        return (first,)
+    outside = overwrite(way, "or, where it is behind a NAT, name") if NAT in also else ()
+    if NSX not in also:
+        return (first, *outside)
     return (
         first + "; to see which it is, let flantrace test the ports (without --no-active)",
         trace_command(way.case.request),
+        *outside,
     )
 
 
@@ -273,6 +279,8 @@ def _vanished(way: WayView) -> bool:
     if not end.outer or not end.lost_at(way.sender, Device.UPLINK, Direction.OUT):
         return False
     if any(came_in(path, way.receiver) for path in way.paths) or twins(way):
+        return False
+    if behind_nat(way) or published_elsewhere(way):
         return False
     lease = way.receiver_lease
     return way.receiver_tables.has_address(crossing.dst) or crossing.dst == (

@@ -37,6 +37,10 @@ FAULTS: dict[str, Fault] = {
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
+    "wrong-interface": Fault(intent.wrong_interface, intent.heal_wrong_interface),
     "vtepmac-duplicate": Fault(intent.vtepmac_duplicate),
+    "public-ip-nat": Fault(
+        intent.public_ip_nat, intent.heal_public_ip_nat, needs=("nft",), shapes=("nat",)
+    ),
     "backend-type-mixed": Fault(intent.backend_type_mixed, intent.heal_backend_type_mixed),
 }

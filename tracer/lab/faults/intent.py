@@ -1,5 +1,6 @@
 """Faults of what nodes publish: addresses, MACs, backends (parts A and B of the catalogue)."""
 
+import json
 from dataclasses import replace
 
 from tracer.lab import flanneld, overlay
@@ -8,11 +9,17 @@ from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node, others
 from tracer.lab.faults.writing import (
     annotate,
     change_config,
+    change_flannel_args,
     patch_node,
     restarted_flannel,
 )
 from tracer.lab.flanneld import Peer
+from tracer.lab.paths import NETNS_DIR, UNDERLAY
+from tracer.lab.shell import ip, run
+from tracer.lab.topology import ROUTER
 
+MANAGEMENT = "mgmt0"
+MANAGEMENT_ADDRESS = "198.51.100.12"
 HOST_GW = "host-gw"
 
 
@@ -24,6 +31,52 @@ def _known_as(plan: Plan, of: str, *, family: int | None = None, **changes: str)
     """What a node's flanneld knows of node-b, changed."""
     known = next(peer for peer in _peers(plan, of, family) if peer.node == RECEIVER)
     return replace(known, **changes)
+
+
+def wrong_interface(plan: Plan) -> None:
+    """node-b publishes the address of its management interface, to which no other node has a route.
+
+    The DaemonSet names --iface=mgmt0 before --iface=eth0: flanneld takes the first that exists.
+    When node-b had got such a NIC, flanneld made flannel.1 there, with the MAC of its annotation,
+    and published its address; all peers followed.
+    """
+    ip(
+        UNDERLAY,
+        [
+            f"link add mgmt-{RECEIVER} type veth peer name {MANAGEMENT} netns {RECEIVER}"
+            " address 52:54:00:c6:33:0c",
+            f"link set mgmt-{RECEIVER} up",
+        ],
+    )
+    ip(
+        RECEIVER,
+        [
+            f"address add {MANAGEMENT_ADDRESS}/24 brd + dev {MANAGEMENT}",
+            f"link set {MANAGEMENT} up",
+        ],
+    )
+    change_flannel_args(
+        lambda args: [
+            each
+            for arg in args
+            for each in ([f"--iface={MANAGEMENT}"] if arg.startswith("--iface=") else []) + [arg]
+        ]
+    )
+    receiver = node(plan, RECEIVER)
+    vtep = replace(overlay.healthy_vtep(receiver), local=MANAGEMENT_ADDRESS, uplink=MANAGEMENT)
+    overlay.recreate_device(receiver, vtep)
+    annotate(RECEIVER, flanneld.annotations(vtep))
+    flanneld.add_peers(RECEIVER, DEVICE, _peers(plan, RECEIVER))
+    restarted_flannel(RECEIVER)
+    for each in others(plan, RECEIVER):
+        peer = _known_as(plan, each.name, public_ip=MANAGEMENT_ADDRESS)
+        flanneld.add_peers(each.name, DEVICE, [peer])
+
+
+def heal_wrong_interface(_plan: Plan) -> None:
+    """Take the management interface away; flannel.1 goes with the device that it is bound to."""
+    if f"mgmt-{RECEIVER}" in overlay.links(UNDERLAY):
+        ip(UNDERLAY, [f"link delete mgmt-{RECEIVER}"])
 
 
 def vtepmac_duplicate(plan: Plan) -> None:
@@ -67,3 +120,52 @@ def backend_type_mixed(plan: Plan) -> None:
 def heal_backend_type_mixed(plan: Plan) -> None:
     """Write subnet.env again; device and entries come back by the general order."""
     flanneld.write_subnet_env(RECEIVER, overlay.healthy_vtep(node(plan, RECEIVER)))
+
+
+def public_ip_nat(plan: Plan) -> None:
+    """node-b stands behind a NAT and publishes its private address: it has no public-ip-overwrite.
+
+    It is at another site than the other nodes: what goes there passes the router, which knows
+    node-b by its public address only. The administrator forgot the annotation that all others
+    have; flanneld published the address of the interface, and all peers followed.
+    """
+    receiver = node(plan, RECEIVER)
+    healthy = overlay.healthy_vtep(receiver)
+    ip(RECEIVER, [f"route add {each.address}/32 via {ROUTER}" for each in others(plan, RECEIVER)])
+    for each in others(plan, RECEIVER):
+        ip(each.name, [f"route add {receiver.address}/32 via {ROUTER}"])
+    _router(
+        "table ip flantrace {\n chain forward {\n"
+        "  type filter hook forward priority 0; policy accept;\n"
+        f"  ip daddr {receiver.address} ct status & dnat == 0 drop\n }}\n}}\n"
+    )
+    known = [("InternalIP", receiver.address), ("ExternalIP", receiver.stand().public_ip)]
+    addresses = [{"type": kind, "address": address} for kind, address in known]
+    addresses.append({"type": "Hostname", "address": RECEIVER})
+    patch_node(RECEIVER, {"status": {"addresses": addresses}}, part="/status")
+    overwrite = flanneld.annotation(receiver.shape.prefix, "public-ip-overwrite")
+    patch_node(RECEIVER, {"metadata": {"annotations": {overwrite: None}}})
+    annotate(RECEIVER, flanneld.annotations(replace(healthy, overwrite=None)))
+    for each in others(plan, RECEIVER):
+        peer = _known_as(plan, each.name, public_ip=receiver.address)
+        flanneld.add_peers(each.name, DEVICE, [peer])
+
+
+def heal_public_ip_nat(plan: Plan) -> None:
+    """Put node-b on the other nodes' network again."""
+    _router("add table ip flantrace\ndelete table ip flantrace\n")
+    receiver = node(plan, RECEIVER)
+    for each in others(plan, RECEIVER):
+        _forget(RECEIVER, f"{each.address}/32")
+        _forget(each.name, f"{receiver.address}/32")
+
+
+def _forget(on: str, destination: str) -> None:
+    """Delete the route by the router, if it is there."""
+    found = json.loads(run(["ip", "-n", on, "-j", "route", "show", destination]) or "[]")
+    if any(each.get("gateway") == ROUTER for each in found):
+        ip(on, [f"route del {destination} via {ROUTER}"])
+
+
+def _router(script: str) -> None:
+    run(["nsenter", f"--net={NETNS_DIR}/{UNDERLAY}", "--", "nft", "-f", "-"], text=script)
