@@ -26,6 +26,7 @@ from tests.paths import (
     UPLINK_OUT,
     VTEP_OUT,
     all_well,
+    delivered,
     dropped,
     freed_on,
     lost,
@@ -33,6 +34,8 @@ from tests.paths import (
 from tracer.core.diagnose import judge
 from tracer.core.examine import examine
 from tracer.core.rules.backend import backend_type_mixed
+from tracer.core.rules.destinations import fdb_wrong_dst_live
+from tracer.core.rules.entries import fdb_wrong_dst_dead
 from tracer.core.rules.interface import wrong_interface
 from tracer.core.rules.nat import public_ip_nat
 from tracer.core.rules.twins import vtepmac_duplicate
@@ -50,6 +53,7 @@ MGMT = 9
 OUTSIDE = {name: f"203.0.113.1{number}" for name, number in NUMBER.items()}
 DEFAULT = Route(destination="0.0.0.0/0", gateway="192.0.2.1", ifindex=ETH0)
 RULES = (
+    fdb_wrong_dst_live,
     wrong_interface,
     vtepmac_duplicate,
     public_ip_nat,
@@ -72,6 +76,64 @@ def test_nothing_is_said_of_a_healthy_cluster(rule: Any) -> None:
     healthy = case(state(C), paths=all_well())
     assert ask(rule, healthy) is None
     assert ask(rule, healthy, Way.REPLY) is None
+
+
+# --- the FDB entry leads to another node
+
+
+def led_to_c(node: str = A) -> NodeState:
+    return with_fdb(state(node), mac(B), underlay(C))
+
+
+def test_an_fdb_entry_to_another_node_explains_loss_behind_the_uplink() -> None:
+    told = judge(case(led_to_c(), paths=[lost(UPLINK_OUT)]))
+    assert words(told) == ("LOST", "fdb-wrong-dst-live", A, "eth0", "-")
+    assert rules_of(told) == {"fdb-wrong-dst-live"}
+    assert told.findings[0].node == A
+    assert told.findings[0].fix[1] == (
+        f"bridge fdb replace {mac(B)} dev flannel.1 dst 192.0.2.12 self permanent   # on node-a"
+    )
+
+
+def test_it_is_found_on_the_replys_way() -> None:
+    back = with_fdb(state(B), mac(A), underlay(C))
+    told = judge(case(back, paths=[delivered(), lost(UPLINK_OUT, Way.REPLY)]))
+    assert words(told)[1:3] == ("fdb-wrong-dst-live", B)
+
+
+def test_a_check_sees_what_the_other_node_does_with_the_frames() -> None:
+    examination = checked(led_to_c())
+    assert named(examination) == [("fdb-wrong-dst-live", A, Severity.ERROR)]
+    assert [(one.node, one.reason) for one in examination.reach] == [(C, "OTHERHOST")]
+
+
+def test_a_lease_that_names_another_nodes_address_is_put_right_at_the_lease() -> None:
+    """node-c has two addresses and publishes the other one: nobody publishes this one twice."""
+    second = Address(ifindex=ETH0, ip="192.0.2.33", prefix_length=24, scope="global")
+    node_c = replace(state(C), addresses=(*state(C).addresses, second))
+    api = cluster(nodes={B: api_node(B, public_ip="192.0.2.33")})
+    led = with_fdb(state(A), mac(B), "192.0.2.33")
+    finding = found(fdb_wrong_dst_live, case(led, node_c, paths=[lost(UPLINK_OUT)], cluster=api))
+    assert finding.node == B
+    assert finding.fix[1] == "kubectl -n kube-flannel delete pod kube-flannel-ds-bbbbb"
+
+
+def test_an_address_of_nobody_is_not_a_live_nodes() -> None:
+    dead = with_fdb(state(A), mac(B), "192.0.2.99")
+    assert ask(fdb_wrong_dst_live, case(dead, paths=[lost(UPLINK_OUT)])) is None
+    assert found(fdb_wrong_dst_dead, case(dead, paths=[lost(UPLINK_OUT)])).explains
+
+
+def test_an_entry_for_the_sender_itself_is_another_rules() -> None:
+    own = with_fdb(state(A), mac(B), underlay(A))
+    assert ask(fdb_wrong_dst_live, case(own, paths=[lost(BRIDGE_IN)])) is None
+
+
+def test_a_second_address_of_the_right_node_is_not_another_nodes() -> None:
+    second = Address(ifindex=ETH0, ip="192.0.2.44", prefix_length=24, scope="global")
+    node_b = replace(state(B), addresses=(*state(B).addresses, second))
+    led = with_fdb(state(A), mac(B), "192.0.2.44")
+    assert ask(fdb_wrong_dst_live, case(led, node_b)) is None
 
 
 # --- the address of another interface
@@ -331,3 +393,13 @@ def test_a_check_names_the_odd_node_once() -> None:
     )
     assert named(examination) == [("backend-type-mixed", B, Severity.ERROR)]
     assert examination.stopped == 4
+
+
+def test_two_faults_at_once_are_both_named() -> None:
+    """node-a's entry for node-b leads to node-c; node-c runs another backend."""
+    api = cluster(nodes={C: api_node(C, **HOST_GW)})
+    gone = without_route(state(B), pod_cidr(C))
+    examination = checked(
+        without_route(led_to_c(), pod_cidr(C)), gone, without_vtep(C), cluster=api
+    )
+    assert [rule for rule, *_ in named(examination)] == ["backend-type-mixed", "fdb-wrong-dst-live"]

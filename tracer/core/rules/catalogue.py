@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, get_type_hints
 from tracer.core.rules import (
     address,
     backend,
+    destinations,
     device,
     entries,
     generic,
@@ -49,6 +50,7 @@ CATALOGUE: tuple[Rule, ...] = (
     publicip.node_ip_changed_vxlan_local_stale,
     interface.wrong_interface,
     nat.public_ip_nat,
+    destinations.fdb_wrong_dst_live,
     entries.fdb_wrong_dst_dead,
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,

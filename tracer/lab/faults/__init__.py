@@ -37,6 +37,7 @@ FAULTS: dict[str, Fault] = {
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
+    "fdb-wrong-dst-live": Fault(intent.fdb_wrong_dst_live),
     "wrong-interface": Fault(intent.wrong_interface, intent.heal_wrong_interface),
     "vtepmac-duplicate": Fault(intent.vtepmac_duplicate),
     "public-ip-nat": Fault(

@@ -15,9 +15,10 @@ from tracer.lab.faults.writing import (
 )
 from tracer.lab.flanneld import Peer
 from tracer.lab.paths import NETNS_DIR, UNDERLAY
-from tracer.lab.shell import ip, run
+from tracer.lab.shell import bridge, ip, run
 from tracer.lab.topology import ROUTER
 
+BYSTANDER = "node-c"
 MANAGEMENT = "mgmt0"
 MANAGEMENT_ADDRESS = "198.51.100.12"
 HOST_GW = "host-gw"
@@ -31,6 +32,16 @@ def _known_as(plan: Plan, of: str, *, family: int | None = None, **changes: str)
     """What a node's flanneld knows of node-b, changed."""
     known = next(peer for peer in _peers(plan, of, family) if peer.node == RECEIVER)
     return replace(known, **changes)
+
+
+def fdb_wrong_dst_live(plan: Plan) -> None:
+    """node-a's FDB entry for node-b leads to node-c, which has the address that node-b had before.
+
+    The DHCP server gave node-b another address and its former one to node-c, while flanneld on
+    node-a was down. Annotations are right; node-a's entry is the one of before.
+    """
+    before = node(plan, BYSTANDER).address
+    bridge(SENDER, [flanneld.fdb_entry(DEVICE, _known_as(plan, SENDER, public_ip=before))])
 
 
 def wrong_interface(plan: Plan) -> None:
