@@ -1,5 +1,6 @@
 """Whose address, whose MAC, whose backend: what nodes publish, and where it leads."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.builders import (
     api_node,
     bundle,
     cluster,
+    flannel_pod,
     mac,
     pod_cidr,
     state,
@@ -24,6 +26,7 @@ from tests.paths import (
     BRIDGE_IN,
     UPLINK_IN,
     UPLINK_OUT,
+    VTEP_IN,
     VTEP_OUT,
     all_well,
     delivered,
@@ -33,8 +36,10 @@ from tests.paths import (
 )
 from tracer.core.diagnose import judge
 from tracer.core.examine import examine
+from tracer.core.rules.address import neigh_stale_one_node
 from tracer.core.rules.backend import backend_type_mixed
 from tracer.core.rules.destinations import fdb_wrong_dst_live
+from tracer.core.rules.dualstack import dualstack_update_ignored
 from tracer.core.rules.entries import fdb_wrong_dst_dead
 from tracer.core.rules.interface import wrong_interface
 from tracer.core.rules.nat import public_ip_nat
@@ -45,7 +50,7 @@ from tracer.model.examination import Examination
 from tracer.model.observation import Device
 from tracer.model.path import Way
 from tracer.model.request import CheckRequest
-from tracer.model.state import Address, Link, NodeState, Route
+from tracer.model.state import Address, FdbEntry, Link, Neighbour, NodeState, Route, Vxlan
 
 A, B, C = "node-a", "node-b", "node-c"
 OLD = "02:f1:00:00:00:99"
@@ -57,6 +62,7 @@ RULES = (
     wrong_interface,
     vtepmac_duplicate,
     public_ip_nat,
+    dualstack_update_ignored,
     backend_type_mixed,
 )
 
@@ -335,6 +341,157 @@ def test_a_check_cannot_follow_what_leads_behind_a_nat_and_says_why() -> None:
     examination = checked(*online, **natted((A, C)))
     assert named(examination) == [("public-ip-nat", B, Severity.WARNING)]
     assert (examination.exit_code, examination.stopped) == (3, 2)
+
+
+# --- dual stack
+
+
+SIX = 6
+V6_MAC = {name: f"02:f6:00:00:00:0{number}" for name, number in NUMBER.items()}
+
+
+def net6(node: str) -> str:
+    return f"fd00:10:244:{NUMBER[node]}::"
+
+
+def own6(node: str) -> str:
+    return f"2001:db8::1{NUMBER[node]}"
+
+
+def both(node: str) -> NodeState:
+    """A node with flannel-v6.1 and its entries."""
+    healthy = state(node)
+    peers = [peer for peer in NUMBER if peer != node]
+    vxlan = Vxlan(
+        vni=1, local=own6(node), port=8472, learning=False, gbp=False, underlay_ifindex=ETH0
+    )
+    vtep = Link(
+        ifindex=SIX, ifname="flannel-v6.1", kind="vxlan", mac=V6_MAC[node], mtu=1430, up=True,
+        carrier=True, vxlan=vxlan,
+    )  # fmt: skip
+    address = Address(ifindex=ETH0, ip=own6(node), prefix_length=64, scope="global")
+    return replace(
+        healthy,
+        links=(*healthy.links, vtep),
+        addresses=(*healthy.addresses, address),
+        neighbours=(
+            *healthy.neighbours,
+            *(
+                Neighbour(ifindex=SIX, ip=net6(peer), mac=V6_MAC[peer], state="PERMANENT")
+                for peer in peers
+            ),
+        ),
+        fdb=(
+            *healthy.fdb,
+            *(
+                FdbEntry(ifindex=SIX, mac=V6_MAC[peer], dst=own6(peer), flags=("self",))
+                for peer in peers
+            ),
+        ),
+    )
+
+
+def dual_nodes(**changed: str) -> Mapping[str, Node]:
+    """Node objects with leases of both families; `changed`: of node-b."""
+    nodes = {}
+    for name in NUMBER:
+        notes = {
+            "backend_v6_data": f'{{"VNI":1,"VtepMAC":"{V6_MAC[name]}"}}',
+            "public_ipv6": own6(name),
+        } | (changed if name == B else {})
+        nodes[name] = replace(
+            api_node(name, **notes), pod_cidrs=(pod_cidr(name), f"{net6(name)}/64")
+        )
+    return nodes
+
+
+NEW = "02:f1:00:00:00:77"
+CHANGED = {"backend_data": f'{{"VNI":1,"VtepMAC":"{NEW}"}}'}
+
+
+def misaddressed() -> list[Any]:
+    at = freed_on(B, Device.VTEP, "flannel.1")
+    return [dropped(at, "OTHERHOST", "ip_rcv_core", last=VTEP_IN)]
+
+
+def one_family_changed(*others: NodeState, **more: Any) -> Any:
+    """node-b's IPv4 MAC is another one, device and lease; node-a has the old one."""
+    node_b = with_link(both(B), "flannel.1", mac=NEW)
+    api = cluster(nodes=dual_nodes(**CHANGED), **more)
+    return case(both(A), node_b, *others, paths=misaddressed(), cluster=api)
+
+
+def test_one_stale_family_beside_a_right_one_is_an_update_that_flannel_dropped() -> None:
+    told = judge(one_family_changed())
+    assert words(told) == ("DROPPED", "dualstack-update-ignored", B, "flannel.1", "OTHERHOST")
+    assert rules_of(told) == {"dualstack-update-ignored"}
+    assert told.findings[0].fix[1].endswith("rollout restart daemonset/kube-flannel-ds")
+
+
+def test_with_one_family_only_the_node_missed_the_change() -> None:
+    node_b = with_link(state(B), "flannel.1", mac=NEW)
+    api = cluster(nodes={B: api_node(B, **CHANGED)})
+    broken = case(node_b, paths=misaddressed(), cluster=api)
+    assert ask(dualstack_update_ignored, broken) is None
+    assert found(neigh_stale_one_node, broken).explains
+
+
+def test_with_both_families_stale_the_node_missed_the_change() -> None:
+    node_b = with_link(with_link(both(B), "flannel.1", mac=NEW), "flannel-v6.1", mac=OLD)
+    six = {"backend_v6_data": f'{{"VNI":1,"VtepMAC":"{OLD}"}}'}
+    api = cluster(nodes=dual_nodes(**CHANGED, **six))
+    told = judge(case(both(A), node_b, paths=misaddressed(), cluster=api))
+    assert words(told)[1] == "neigh-stale-one-node"
+
+
+def right(node: str) -> NodeState:
+    known = with_neighbour(both(node), vtep_ip(B), NEW, "PERMANENT")
+    return with_fdb(known, NEW, underlay(B))
+
+
+def restarted(node: str) -> dict[str, Any]:
+    """flanneld of that node started after node-b's."""
+    pods = [replace(flannel_pod(name), started="2026-11-23T03:00:00Z") for name in NUMBER]
+    late = "2026-11-23T03:10:00Z"
+    return {
+        "flannel_pods": tuple(
+            replace(pod, started=late) if pod.node == node else pod for pod in pods
+        )
+    }
+
+
+def test_a_third_node_that_ran_before_and_is_right_got_the_update() -> None:
+    assert words(judge(one_family_changed(right(C))))[1] == "neigh-stale-one-node"
+
+
+def test_a_third_node_that_was_restarted_since_is_right_in_any_case() -> None:
+    told = judge(one_family_changed(right(C), **restarted(C)))
+    assert words(told)[1] == "dualstack-update-ignored"
+
+
+def test_a_third_node_that_is_as_stale_agrees() -> None:
+    assert words(judge(one_family_changed(both(C))))[1] == "dualstack-update-ignored"
+
+
+def test_a_changed_address_of_one_family_is_dropped_as_well() -> None:
+    moved = replace(
+        both(B),
+        addresses=tuple(
+            replace(each, ip="192.0.2.55") if each.ip == underlay(B) else each
+            for each in both(B).addresses
+        ),
+    )
+    moved = with_vxlan(moved, local="192.0.2.55")
+    nodes = dict(dual_nodes(public_ip="192.0.2.55"))
+    nodes[B] = replace(nodes[B], internal_ips=("192.0.2.55",))
+    told = judge(case(both(A), moved, paths=[lost(UPLINK_OUT)], cluster=cluster(nodes=nodes)))
+    assert words(told)[1] == "dualstack-update-ignored"
+    assert rules_of(told) == {"dualstack-update-ignored"}
+
+
+def test_a_healthy_dual_stack_has_nothing_to_be_said_about_it() -> None:
+    healthy = case(both(A), both(B), both(C), cluster=cluster(nodes=dual_nodes()))
+    assert rules_of(judge(healthy)) == set()
 
 
 # --- backends

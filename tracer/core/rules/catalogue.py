@@ -9,6 +9,7 @@ from tracer.core.rules import (
     backend,
     destinations,
     device,
+    dualstack,
     entries,
     generic,
     host,
@@ -44,6 +45,7 @@ CATALOGUE: tuple[Rule, ...] = (
     twins.vtepmac_duplicate,
     address.mac_changed_under_running_flannel,
     address.vtepmac_annotation_stale,
+    dualstack.dualstack_update_ignored,
     address.neigh_stale_one_node,
     # Addresses of the underlay: published twice, moved, out of reach, another's, or dead.
     publicip.public_ip_duplicate,

@@ -43,5 +43,6 @@ FAULTS: dict[str, Fault] = {
     "public-ip-nat": Fault(
         intent.public_ip_nat, intent.heal_public_ip_nat, needs=("nft",), shapes=("nat",)
     ),
+    "dualstack-update-ignored": Fault(intent.dualstack_update_ignored, shapes=("dual-stack",)),
     "backend-type-mixed": Fault(intent.backend_type_mixed, intent.heal_backend_type_mixed),
 }

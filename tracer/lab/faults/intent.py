@@ -15,6 +15,7 @@ from tracer.lab.faults.writing import (
 )
 from tracer.lab.flanneld import Peer
 from tracer.lab.paths import NETNS_DIR, UNDERLAY
+from tracer.lab.plan import made_up_mac
 from tracer.lab.shell import bridge, ip, run
 from tracer.lab.topology import ROUTER
 
@@ -109,6 +110,21 @@ def vtepmac_duplicate(plan: Plan) -> None:
     for each in others(plan, RECEIVER):
         peer = _known_as(plan, each.name, vtep_mac=sender.vtep_mac)
         flanneld.add_peers(each.name, DEVICE, [peer])
+
+
+def dualstack_update_ignored(plan: Plan) -> None:
+    """node-b published another MAC of its flannel.1; its IPv6 half stayed, and no peer followed.
+
+    Something had set another MAC, and flanneld was restarted on node-b, which publishes what the
+    device has and writes node-b's own entries again. Its peers got an update in which the IPv6
+    data is as it was, and dropped it (kube.go, handleUpdateLeaseEvent).
+    """
+    receiver = node(plan, RECEIVER)
+    vtep = replace(overlay.healthy_vtep(receiver, 4), mac=made_up_mac("flannel.1/node-b/restarted"))
+    ip(RECEIVER, [f"link set {vtep.backend.device} address {vtep.mac}"])
+    annotate(RECEIVER, flanneld.annotations(vtep))
+    flanneld.add_peers(RECEIVER, vtep.backend.device, _peers(plan, RECEIVER, 4))
+    restarted_flannel(RECEIVER)
 
 
 def backend_type_mixed(plan: Plan) -> None:
