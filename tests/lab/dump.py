@@ -27,6 +27,11 @@ API = (
 PLAIN = ("ifindex", "mtu", "address", "master", "link", "txqlen")
 DATA = ("id", "local", "local6", "port", "link", "learning", "gbp")
 PORT = ("hairpin", "learning", "flood", "isolated", "guard", "cost", "priority")
+NFT_TABLES = (
+    "nft list tables | grep -vE '^table ip6? (filter|nat|raw|mangle|security)$'"
+    " | while read -r each; do nft list $each; done"
+)
+"""All but those of iptables, which iptables-save shows."""
 PASSING = ("fe80:", "ff00:", "multicast ", "::1")
 """How IPv6 routes begin that come and go with devices."""
 BOOKKEEPING = ("resourceVersion", "uid", "creationTimestamp")
@@ -135,13 +140,14 @@ def _node(lab: Universe, node: str) -> list[str]:
     """Sysctls, firewall rules and files."""
     spaces = [f"--net=/run/netns/{node}", f"--mount=/run/flantrace-lab/mnt/{node}"]
     script = (
-        "grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv4/ip_forward; echo ---; iptables-save;"
-        "echo ---; ip6tables-save;"
+        "grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv4/ip_forward"
+        " /proc/sys/net/bridge/bridge-nf-call-iptables; echo ---; iptables-save;"
+        f"echo ---; ip6tables-save; echo ---; {NFT_TABLES};"
         "echo ---; find /run/flannel /etc/cni /var/lib/cni -type f -size -9k -exec grep -H . {} +"
     )
     found = lab.output(["nsenter", *spaces, "--", "sh", "-c", script]).split("---\n")
-    sysctls, rules, rules6, files = (part.splitlines() for part in found)
-    firewall = [*_rules("iptables", rules), *_rules("ip6tables", rules6)]
+    sysctls, rules, rules6, tables, files = (part.splitlines() for part in found)
+    firewall = [*_rules("iptables", rules), *_rules("ip6tables", rules6), *_nft(tables)]
     return [*_sysctls(sysctls), *firewall, *(f"file {line}" for line in files)]
 
 
@@ -156,6 +162,12 @@ def _sysctls(lines: list[str]) -> list[str]:
             continue
         shown.append(f"sysctl {path} = {value}")
     return shown
+
+
+def _nft(lines: list[str]) -> list[str]:
+    """Each table of nft in one line, without counters."""
+    text = re.sub(r" packets \d+ bytes \d+", "", " ".join(" ".join(lines).split()))
+    return [f"nft {table}" for table in re.split(r" (?=table )", text) if table]
 
 
 def _rules(tool: str, lines: list[str]) -> list[str]:

@@ -50,6 +50,7 @@ SEEN = {
     "nat": ("bridge -n node-a fdb show dev flannel.1", "dst 203.0.113.12 self permanent"),
     "two-nics": ("ip -n node-a route", "default via 10.0.2.2 dev eth0"),
     "services": ("ip netns exec node-a iptables-save", "-A KUBE-SERVICES"),
+    "nftables": ("ip netns exec node-a nft list tables", "table ip flannel-ipv4"),
 }
 """What shows that the shape is there: a command or a path of the API, and a part of the answer."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracer.core.annotate import annotated
+from tracer.core.beyond import beyond
 from tracer.core.case import Case, MissingFact, WayView
 from tracer.core.correlate import correlate
 from tracer.core.facts import Facts
@@ -65,7 +66,8 @@ def apply_rules(case: Case) -> tuple[tuple[Finding, ...], tuple[Skipped, ...]]:
                 findings += said(rule, about)
             except MissingFact as fact:
                 skipped.append(Skipped(rule=slug(rule), missing=fact.missing))
-    return _once(findings), tuple(dict.fromkeys(skipped))
+    kept = _once(findings)
+    return (*kept, *beyond(case, kept)), tuple(dict.fromkeys(skipped))
 
 
 def subjects_of(case: Case) -> Mapping[type, Sequence[Any]]:

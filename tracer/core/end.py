@@ -13,6 +13,7 @@ FREED_BY = {
     "IP_OUTNOROUTES": ("vxlan_xmit_one", "vxlan_xmit"),
     "IP_INNOROUTES": ("ip_error", "ip6_pkt_drop", "ip6_pkt_discard"),
     "IP_INADDRERRORS": ("ip_error", "ip6_forward"),
+    "IP_RPFILTER": ("ip_rcv_finish_core",),
     "IP_INHDR": ("ip_forward", "ip6_forward"),
     "NO_SOCKET": ("__udp4_lib_rcv", "__udp6_lib_rcv", "udp_queue_rcv_one_skb"),
     "VXLAN_VNI_NOT_FOUND": ("vxlan_rcv",),

@@ -205,7 +205,8 @@ def _finish_node(node: PlannedNode, plan: tuple[PlannedNode, ...]) -> None:
     vteps = overlay.healthy_vteps(node)
     overlay.write_entries(node, plan)
     for vtep in vteps:
-        firewall.install(node.name, vtep.backend.network, vtep.pod_cidr)
+        install = firewall.install_nftables if node.shape.nftables else firewall.install
+        install(node.name, vtep.backend.network, vtep.pod_cidr)
     if node.shape.services:
         services.install(node.name, node.shape, plan)
     cni.add_pods(node, *vteps)

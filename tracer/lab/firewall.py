@@ -1,4 +1,4 @@
-"""flannel's own iptables rules (pkg/trafficmngr/iptables/iptables.go), as iptables-restore text."""
+"""flannel's own firewall rules (pkg/trafficmngr), as text for iptables-restore and for nft."""
 
 from tracer.lab.shell import has_tool, run_in_node
 
@@ -46,6 +46,38 @@ def install(node: str, network: str, pod_cidr: str) -> None:
     if has_tool(tool):
         text = forward_rules(network) + masquerade_rules(network, pod_cidr)
         run_in_node(node, [tool, "-w", "--noflush"], text=text)
+
+
+def nftables_rules(network: str, pod_cidr: str) -> str:
+    """Both in a table of its own, which it writes once (pkg/trafficmngr/nftables/nftables.go)."""
+    number = family_of(network)
+    ip, multicast = ("ip6" if number == 6 else "ip"), _MULTICAST[number]
+    return f"""
+table {ip} flannel-ipv{number} {{
+    comment "rules for flannel-ipv{number}"
+    chain forward {{
+        comment "chain to accept flannel traffic"
+        type filter hook forward priority filter;
+        {ip} saddr {network} accept
+        {ip} daddr {network} accept
+    }}
+    chain postrtg {{
+        comment "chain to manage traffic masquerading by flannel"
+        type nat hook postrouting priority srcnat;
+        meta mark 0x4000 return
+        {ip} saddr {pod_cidr} {ip} daddr {network} return
+        {ip} saddr {network} {ip} daddr {pod_cidr} return
+        {ip} saddr != {pod_cidr} {ip} daddr {network} return
+        {ip} saddr {network} {ip} daddr != {multicast} masquerade fully-random
+        {ip} saddr != {network} {ip} daddr {network} masquerade fully-random
+    }}
+}}
+"""
+
+
+def install_nftables(node: str, network: str, pod_cidr: str) -> None:
+    """Install these."""
+    run_in_node(node, ["nft", "-f", "-"], text=nftables_rules(network, pod_cidr))
 
 
 def install_forward_rules(node: str, network: str) -> None:

@@ -43,6 +43,8 @@ class Shape:
     """Each machine has Vagrant's NIC besides: the same address everywhere, the default route."""
     natted: bool = False
     """A router translates each node's address to a public one; peers are told that one."""
+    nftables: bool = False
+    """flannel writes nftables' rules and not iptables'."""
     services: bool = False
     """A Service, and kube-proxy's rules for it."""
 
@@ -51,7 +53,7 @@ class Shape:
         """net-conf.json."""
         v4 = {"Network": self.network} if 4 in self.families else {"EnableIPv4": False}
         v6 = {"EnableIPv6": True, "IPv6Network": self.network6} if 6 in self.families else {}
-        return {**v4, "EnableNFTables": False, **v6, "Backend": dict(self.backend)}
+        return {**v4, "EnableNFTables": self.nftables, **v6, "Backend": dict(self.backend)}
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -146,6 +148,9 @@ _ALL = (
         "services",
         "a Service default/web of two pods, with kube-proxy's iptables rules on all nodes",
         services=True,
+    ),
+    Shape(
+        "nftables", "flannel's firewall rules in nftables of its own, not iptables'", nftables=True
     ),
 )
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ALL}

@@ -66,10 +66,10 @@ def test_a_pod_that_was_not_found_skips_the_rule() -> None:
 
 def test_a_drop_that_no_rule_knows_is_located_with_what_decided() -> None:
     bad = Entry(table="neighbour", text="10.244.2.2 is at 02:00:00:00:00:01", mark=Mark.BAD)
-    unknown = dropped(ON_BRIDGE, "TC_EGRESS", "__dev_queue_xmit", last=BRIDGE_OUT)
+    unknown = dropped(ON_BRIDGE, "DEV_HDR", "__dev_queue_xmit", last=BRIDGE_OUT)
     hops = (*unknown.hops[:-2], replace(unknown.hops[-2], entries=(bad,)), unknown.hops[-1])
     told = judge(case(paths=[replace(unknown, hops=hops)]))
-    assert words(told) == ("DROPPED", "unexplained-drop", "node-b", "cni0", "TC_EGRESS")
+    assert words(told) == ("DROPPED", "unexplained-drop", "node-b", "cni0", "DEV_HDR")
     shown = {(line.label, line.differs) for line in told.findings[0].evidence}
     assert ("neighbour", True) in shown
     assert "__dev_queue_xmit+0x22c" in told.findings[0].sentence

@@ -8,7 +8,8 @@ from tests.builders import SYSCTLS, state, vtep_ip
 from tests.core.rules.asking import ask, case, explained, rules_of, words
 from tests.paths import BRIDGE_IN, UPLINK_IN, VTEP_IN, dropped, freed_on, lost
 from tracer.core.diagnose import judge
-from tracer.core.rules.host import forward_drop, input_drop_8472, ip_forward_off
+from tracer.core.rules.forwarding import forward_drop
+from tracer.core.rules.host import input_drop_8472, ip_forward_off
 from tracer.model.observation import Device
 from tracer.model.path import Path, Way
 from tracer.model.state import FirewallDump, NodeState
@@ -127,7 +128,7 @@ def test_a_drop_on_the_senders_bridge_is_the_senders_forward_chain() -> None:
 def test_a_drop_in_prerouting_is_not_the_forward_chain() -> None:
     paths = [netfilter("node-a", Device.BRIDGE, "cni0", BRIDGE_IN)]
     told = judge(case(guarded(RAW, "node-a"), paths=paths))
-    assert words(told)[1:3] == ("unexplained-drop", "node-a")
+    assert words(told)[1:3] == ("raw-or-tc-drop", "node-a")
 
 
 def test_firewalls_that_could_drop_and_did_not_are_no_finding() -> None:

@@ -7,7 +7,7 @@ flannel; before 0.20 its rules stood in FORWARD and POSTROUTING themselves.
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
-from tracer.core.netfilter.decision import Decision, Outcome
+from tracer.core.netfilter.decision import Decision, Outcome, Way
 from tracer.core.netfilter.iptables_words import words_of
 from tracer.core.netfilter.model import Chain, Rule, Verdict
 from tracer.core.netfilter.packet import Packet
@@ -66,6 +66,17 @@ def wins_over_flannel(rules: Ruleset, packet: Probe, network: Net) -> Overruled 
     else:
         why = "it stands before flannel's rules, which are appended behind all others"
     return Overruled(decision=decision, why=why)
+
+
+def stands_elsewhere(rules: Ruleset, stop: Way, network: Net) -> bool:
+    """A line stands in another table than flannel's accepting rules do, or would in iptables.
+
+    There no rule of flannel's helps: an accept ends its own table only, a drop ends all.
+    """
+    own = _forward(rules, network)
+    if own is not None:
+        return (stop.tool, stop.table) not in _places(own)
+    return stop.table.rpartition(" ")[2] != "filter" or stop.table.startswith("inet ")
 
 
 def _forward(rules: Ruleset, network: Net) -> Chain | None:

@@ -50,9 +50,29 @@ def predicted(facts: Facts, request: Request) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def followed(walk: Walk) -> Path:
-    """From its sender to its end. A node that was not read ends it in doubt."""
-    at = At.POD_SENDS if is_pod(walk.source) else At.HOST_SENDS
+def arriving(facts: Facts, request: Request, way: Way) -> Path | None:
+    """The receiver's half of a way: from its uplink on, by a packet as the leases promise it.
+
+    None: the way does not cross, or the receiver has no VTEP. MissingFact.
+    """
+    ends = (request.source, request.destination)
+    sender, receiver = ends if way is Way.REQUEST else ends[::-1]
+    family = 6 if ":" in receiver.ip else 4
+    vtep = facts.vtep(receiver.node, family)
+    if sender.node == receiver.node or vtep is None or vtep.vxlan is None:
+        return None
+    plan = request.plan or ProbePlan(kind=ProbeKind.ICMP, count=1)
+    size = _sizes(facts, request, plan)[0][1]
+    walk = Walk(facts, way, (sender, receiver), _probe(plan, 1, size, way))
+    here = facts.lease(receiver.node, family)
+    there = facts.lease(sender.node, family)
+    overlay.comes_in(walk, vtep, vtep.vxlan, vtep.vxlan.local or here.public_ip, there)
+    return followed(walk, At.UPLINK_TAKES_IN)
+
+
+def followed(walk: Walk, at: At | None = None) -> Path:
+    """From its sender, or that stage, to its end. A node that was not read ends it in doubt."""
+    at = at or (At.POD_SENDS if is_pod(walk.source) else At.HOST_SENDS)
     for _ in range(MOST_STAGES):
         try:
             following = STAGES[at](walk)

@@ -2,6 +2,7 @@
 
 from tracer.core.predict import firewall
 from tracer.core.predict.walk import At, Ending, Walk
+from tracer.core.reverse_path import filtered_out
 from tracer.core.routes import RouteAnswer
 from tracer.core.tables import Tables
 from tracer.model.observation import Device
@@ -51,7 +52,8 @@ def refused(walk: Walk, answer: RouteAnswer, link: Link, device: Device) -> Endi
     """
     if not forwards(walk, link):
         return walk.freed(link, device, "IP_INADDRERRORS", "ip_error")
-    if answer.kind == "none":
+    if answer.kind == "none" or (answer.kind == "unreachable" and answer.route is None):
+        # A rule that says unreachable means the network (ENETUNREACH), a route means the host.
         return walk.freed(link, device, "IP_INNOROUTES", "ip_error")
     if answer.kind in REFUSED:
         return walk.freed(link, device, "NOT_SPECIFIED", "ip_error")
@@ -74,14 +76,8 @@ def forwards(walk: Walk, link: Link) -> bool:
 
 
 def spoofed(walk: Walk, link: Link, src: str | None = None, dst: str | None = None) -> bool:
-    """Reverse path filter (__fib_validate_source): 1 wants the same device, 2 any route."""
-    mode = walk.sysctl(link, "rp_filter") if walk.family == 4 else 0
-    if mode == 0:
-        return False
-    back = walk.tables.route(src or walk.src, src=dst or walk.dst, iif=link.ifname)
-    if back.kind != "unicast" or back.route is None:
-        return True
-    return mode == 1 and back.route.ifindex != link.ifindex
+    """The reverse path filter refuses it (fib_validate_source)."""
+    return filtered_out(walk.tables, link, src or walk.src, dst or walk.dst)
 
 
 def ip_puts_out(walk: Walk) -> At | Ending:

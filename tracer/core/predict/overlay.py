@@ -5,6 +5,7 @@ from tracer.core.predict import firewall
 from tracer.core.predict.host import REFUSED, spoofed
 from tracer.core.predict.walk import At, Ending, Walk
 from tracer.core.tables import Tables
+from tracer.model.lease import Lease
 from tracer.model.observation import Device, Direction
 from tracer.model.packet import Arp, Ip, Outer, Packet
 from tracer.model.state import Link, Vxlan
@@ -153,6 +154,23 @@ def _uplink_of(tables: Tables, ip: Ip) -> Link | None:
         if address.ip == ip:
             return tables.link(address.ifindex)
     return tables.uplink(None)
+
+
+def comes_in(walk: Walk, vtep: Link, vxlan: Vxlan, here: Ip | None, there: Lease) -> None:
+    """Put the walk before the receiver's uplink, with all that the leases promise of its packet."""
+    walk.node = walk.destination.node
+    walk.ttl -= 1
+    walk.src_mac, walk.dst_mac = there.vtep_mac, vtep.mac
+    walk.outer = Outer(
+        src_mac=None,
+        dst_mac=None,
+        src=there.public_ip or "",
+        dst=here or "",
+        src_port=SOURCE_PORT,
+        dst_port=vxlan.port,
+        vni=vxlan.vni,
+    )
+    walk.came_by = _uplink_of(walk.tables, walk.outer.dst)
 
 
 def uplink_takes_in(walk: Walk) -> At | Ending:

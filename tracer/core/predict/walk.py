@@ -112,13 +112,6 @@ class Walk:
         """4 or 6."""
         return 6 if ":" in self.dst else 4
 
-    def sysctl(self, link: Link, name: str) -> int:
-        """The larger of the device's and of all devices', as the kernel takes rp_filter."""
-        version = f"net.ipv{self.family}.conf"
-        own = link.ifname.replace(".", "/")
-        values = (self.tables.sysctl(f"{version}.{where}.{name}") for where in (own, "all"))
-        return max((int(value) for value in values if value and value.isdigit()), default=0)
-
     def passes(self, link: Link, device: Device, direction: Direction) -> None:
         """It is at this point now. A second time round is counted there, as a trace counts it."""
         now = Hop(

@@ -2,8 +2,9 @@
 
 from tracer.core.case import MissingFact, WayView
 from tracer.core.end import WayEnd
-from tracer.core.rules import firewall, proof, remedies
+from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import vxlan_port
+from tracer.core.rules.firewall import quoted, stops
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
@@ -19,25 +20,21 @@ def input_drop_8472(way: WayView) -> Finding | None:
     NETFILTER_DROP on the uplink, of the outer packet: before vxlan_rcv. flannel adds no rule for
     its port to INPUT.
     """
-    end = way.end
-    if end is None or not way.crosses or not end.on(way.receiver, Device.UPLINK):
+    stop = next((stop for stop in stops(way) if stop.hook == "input"), None)
+    if stop is None or not way.crosses or stop.before_routing:
         return None
     port = vxlan_port(way)
-    stopped = firewall.stopped_at(way, "input")
-    if not end.freed("NETFILTER_DROP"):
-        certain = stopped is not None and stopped.certain
-        if not certain or not end.lost_at(way.receiver, Device.UPLINK, Direction.IN):
-            return None
-    elif not end.outer:
-        return None
     return Finding(
         rule="input-drop-8472",
         severity=Severity.ERROR,
         node=way.receiver,
-        device=end.place.ifname if end.place is not None else None,
+        device=stop.ifname,
         sentence=f"The firewall of {way.receiver} drops VXLAN packets (udp {port}) as they come"
         " in.",
-        evidence=(*proof.kernel(way), *firewall.quoted(stopped, way.receiver)),
+        evidence=(
+            *(proof.kernel(way) if stop.ended else ()),
+            *quoted(stop.decision, way.receiver),
+        ),
         hits=f"every node that sends to pods of {way.receiver}",
         fix=(
             f"let udp {port} in from the other nodes, with the tool that keeps these rules:",
@@ -50,48 +47,7 @@ def input_drop_8472(way: WayView) -> Finding | None:
             "restarting flannel: it writes rules for FORWARD and POSTROUTING, none for INPUT",
         ),
         way=way.way,
-        explains=True,
-    )
-
-
-def forward_drop(way: WayView) -> Finding | None:
-    """A node's firewall drops the pods' packets where it forwards them.
-
-    Docker, for one, sets the FORWARD policy to DROP. flannel's accepting rules are appended behind
-    all others, and an accept in one table does not undo a drop in another.
-    """
-    end = way.end
-    if end is None or end.place is None or not end.freed("NETFILTER_DROP") or end.outer:
-        return None
-    at_sender = end.on(way.sender, Device.BRIDGE, Device.POD)
-    if not at_sender and not end.on(way.receiver, Device.VTEP):
-        return None
-    node = end.place.node
-    stopped = firewall.stopped_at(way, "forward")
-    if not firewall.is_forwarded(way) or (stopped is not None and stopped.hook == "prerouting"):
-        # A drop in INPUT, or in PREROUTING of raw or mangle, ends at the same place: another fault.
-        return None
-    return Finding(
-        rule="forward-drop",
-        severity=Severity.ERROR,
-        node=node,
-        device=end.place.ifname,
-        sentence=f"The firewall of {node} drops the pods' packets where {node} forwards them.",
-        evidence=(*proof.kernel(way), *firewall.quoted(stopped, node)),
-        hits=f"everything that {node} forwards {'for' if at_sender else 'to'} its pods",
-        fix=(
-            f"restart flanneld on {node}, which writes its accepting rules again; where a drop"
-            " stands before them, or a policy in another table, that one has to go:",
-            remedies.restart_flannel(way.case, node),
-            remedies.on(node, "iptables -P FORWARD ACCEPT"),
-        ),
-        confirm=(remedies.on(node, "iptables-save -c | grep -e FORWARD -e FLANNEL-FWD"),),
-        useless=(
-            "adding an accepting rule to another table: an accept ends its own table only, a drop"
-            " ends all",
-        ),
-        way=way.way,
-        explains=True,
+        explains=stop.ended,
     )
 
 

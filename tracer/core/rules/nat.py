@@ -10,6 +10,7 @@ from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
 from tracer.model.packet import Ip
+from tracer.model.path import Outcome
 
 STEP = Step.CLUSTER
 
@@ -52,7 +53,7 @@ def public_ip_nat(way: WayView) -> Finding | None:
         ),
         useless=(NODE_PUBLIC_IP, "restarting flannel: every entry is what the lease promises"),
         way=way.way,
-        explains=lost,
+        explains=lost or _in_doubt(way),
         also=(CLOUD,) if translated else (),
     )
 
@@ -97,6 +98,11 @@ def may_be_nat(way: WayView) -> bool:
         return False
     route = to_published(way).route
     return route is not None and route.gateway is not None
+
+
+def _in_doubt(way: WayView) -> bool:
+    """By the tables nobody knows whether they arrive: a gateway takes them away."""
+    return any(path.outcome is Outcome.UNKNOWN for path in way.paths)
 
 
 def _vanished(way: WayView) -> bool:

@@ -6,6 +6,7 @@ Values that anybody may write into an annotation are quoted: commands get copied
 import shlex
 
 from tracer.core.case import Case
+from tracer.core.facts import Facts
 from tracer.model.lease import Lease
 from tracer.model.packet import Ip, Mac
 from tracer.model.state import Link
@@ -31,7 +32,7 @@ def on(node: str, command: str) -> str:
     return f"{command}   # on {node}"
 
 
-def restart_flannel(case: Case, node: str) -> str:
+def restart_flannel(case: Case | Facts, node: str) -> str:
     """Restart flanneld on one node: its pod by name where known."""
     pod = case.flannel_pod(node)
     if pod is not None:
@@ -43,7 +44,7 @@ def restart_flannel(case: Case, node: str) -> str:
     return f"kubectl -n {namespace} delete pod -l app=flannel --field-selector spec.nodeName={node}"
 
 
-def _is_k3s(case: Case) -> bool:
+def _is_k3s(case: Case | Facts) -> bool:
     """It runs flannel inside of its own process: no pod, no DaemonSet, no ConfigMap."""
     cluster = case.bundle.cluster
     versions = [node.kubelet_version or "" for node in cluster.nodes]

@@ -1,6 +1,6 @@
 """What can be broken in the lab. Named and grouped as the catalogue of findings is."""
 
-from tracer.lab.faults import address, device, host, intent, pod, underlay
+from tracer.lab.faults import address, device, host, intent, netfilter, pod, policy, underlay
 from tracer.lab.faults.fault import Fault
 
 BETWEEN = "what stops it stands between the nodes"
@@ -18,6 +18,14 @@ FAULTS: dict[str, Fault] = {
         address.node_ip_changed_vxlan_local_stale, address.heal_node_ip_changed
     ),
     "public-ip-duplicate": Fault(address.public_ip_duplicate, address.heal_public_ip_duplicate),
+    "fdb-wrong-dst-live": Fault(intent.fdb_wrong_dst_live),
+    "wrong-interface": Fault(intent.wrong_interface, intent.heal_wrong_interface),
+    "vtepmac-duplicate": Fault(intent.vtepmac_duplicate),
+    "public-ip-nat": Fault(
+        intent.public_ip_nat, intent.heal_public_ip_nat, needs=("nft",), shapes=("nat",)
+    ),
+    "dualstack-update-ignored": Fault(intent.dualstack_update_ignored, shapes=("dual-stack",)),
+    "backend-type-mixed": Fault(intent.backend_type_mixed, intent.heal_backend_type_mixed),
     "routes-lost": Fault(address.routes_lost),
     "vni-mismatch": Fault(device.vni_mismatch),
     "port-mismatch": Fault(device.port_mismatch),
@@ -37,12 +45,32 @@ FAULTS: dict[str, Fault] = {
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
-    "fdb-wrong-dst-live": Fault(intent.fdb_wrong_dst_live),
-    "wrong-interface": Fault(intent.wrong_interface, intent.heal_wrong_interface),
-    "vtepmac-duplicate": Fault(intent.vtepmac_duplicate),
-    "public-ip-nat": Fault(
-        intent.public_ip_nat, intent.heal_public_ip_nat, needs=("nft",), shapes=("nat",)
+    "policy-route": Fault(policy.policy_route, policy.heal_policy_route),
+    "rp-filter": Fault(policy.rp_filter, policy.heal_rp_filter),
+    "br-netfilter-off": Fault(
+        policy.br_netfilter_off,
+        policy.heal_br_netfilter,
+        shapes=("services",),
+        spares="only a Service whose endpoint is on its client's own node is hit",
     ),
-    "dualstack-update-ignored": Fault(intent.dualstack_update_ignored, shapes=("dual-stack",)),
-    "backend-type-mixed": Fault(intent.backend_type_mixed, intent.heal_backend_type_mixed),
+    "raw-or-tc-drop": Fault(netfilter.raw_or_tc_drop, netfilter.heal_raw, needs=("iptables",)),
+    "masq-pod-to-pod": Fault(
+        netfilter.masq_pod_to_pod,
+        netfilter.heal_masquerade,
+        needs=("iptables",),
+        spares="packets arrive, with another source address",
+    ),
+    "nft-other-table-drop": Fault(
+        netfilter.nft_other_table_drop, netfilter.heal_other_table, needs=("nft",)
+    ),
+    "firewalld-forward-reject": Fault(
+        netfilter.firewalld_forward_reject, netfilter.heal_firewalld, needs=("nft",)
+    ),
+    "rules-flushed": Fault(
+        netfilter.rules_flushed,
+        netfilter.heal_rules_flushed,
+        needs=("nft",),
+        shapes=("nftables",),
+        spares="only what pods send out of the cluster is hit",
+    ),
 }

@@ -1,0 +1,203 @@
+"""Pods' packets that a node's firewall stops where it forwards them: which table does, and how."""
+
+from tracer.core.case import WayView
+from tracer.core.netfilter.flannel import stands_elsewhere
+from tracer.core.netfilter.stopped import rules_of
+from tracer.core.rules import proof, remedies
+from tracer.core.rules.firewall import Stop, quoted, stops
+from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
+from tracer.model.packet import Net
+
+STEP = Step.DROPS
+
+FIREWALLD = "firewalld"
+"""Its table."""
+
+
+def firewalld_forward_reject(way: WayView) -> Finding | None:
+    """A node's firewall rejects the pods' packets where it forwards them, as firewalld does.
+
+    Their sender gets an ICMP error, so that TCP says "No route to host" at once. What firewalld
+    does not know by a zone it rejects, whatever other tables accept.
+    """
+    stop = _stop(way, "firewalld-forward-reject")
+    if stop is None:
+        return None
+    node, network = stop.node, pod_network(way)
+    whose = "firewalld" if _of_firewalld(stop) else "A firewall"
+    told = next((line.reject for line in stop.lines if line.reject), None)
+    return Finding(
+        rule="firewalld-forward-reject",
+        severity=Severity.ERROR,
+        node=node,
+        device=stop.ifname,
+        sentence=f"{whose} of {node} rejects the pods' packets where {node} forwards them"
+        + (f"; their sender is told {told}." if told else "."),
+        evidence=_evidence(way, stop),
+        hits=_hits(way, stop),
+        fix=_trusted(way, node, network) if _of_firewalld(stop) else _before_it(stop, network),
+        confirm=(
+            remedies.on(node, "nft list chain inet firewalld filter_FORWARD")
+            if _of_firewalld(stop)
+            else remedies.on(node, "iptables-save -c | grep -e REJECT -e FLANNEL-FWD"),
+        ),
+        useless=(
+            "accepting the packets with iptables: an accept ends its own table only"
+            if _of_firewalld(stop)
+            else "restarting flannel: its rules are appended behind all others",
+            "opening udp 8472: that is the outer packet, which came in",
+        ),
+        way=way.way,
+        explains=stop.ended,
+    )
+
+
+def nft_other_table_drop(way: WayView) -> Finding | None:
+    """Another firewall table than flannel's drops the pods' packets where a node forwards them.
+
+    An accept ends its own table only, a drop ends all: nftables.conf, iptables-legacy beside
+    iptables-nft, another base chain of a higher priority.
+    """
+    stop = _stop(way, "nft-other-table-drop")
+    if stop is None:
+        return None
+    node, network, line = stop.node, pod_network(way), stop.lines[0]
+    table = f"{line.table} of the legacy backend" if "legacy" in line.tool else line.table
+    return Finding(
+        rule="nft-other-table-drop",
+        severity=Severity.ERROR,
+        node=node,
+        device=stop.ifname,
+        sentence=f"Firewall table {table}, chain {line.chain}, of {node} drops the pods' packets;"
+        " an accept in another table does not help.",
+        evidence=(*_evidence(way, stop), *_in_both_backends(stop, way)),
+        hits=_hits(way, stop),
+        fix=_before_it(stop, network),
+        confirm=(remedies.on(node, "nft list chains | grep -A2 forward; iptables-legacy-save"),),
+        useless=(
+            "restarting flannel, or accepting with iptables: that is another table, and an accept"
+            " ends its own only",
+        ),
+        way=way.way,
+        explains=stop.ended,
+    )
+
+
+def forward_drop(way: WayView) -> Finding | None:
+    """A node's firewall drops the pods' packets where it forwards them.
+
+    Docker, for one, sets the FORWARD policy to DROP. flannel's accepting rules are appended behind
+    all others, and somebody may have told flanneld not to write them.
+    """
+    stop = _stop(way, "forward-drop")
+    if stop is None:
+        return None
+    node = stop.node
+    return Finding(
+        rule="forward-drop",
+        severity=Severity.ERROR,
+        node=node,
+        device=stop.ifname,
+        sentence=f"The firewall of {node} drops the pods' packets where {node} forwards them.",
+        evidence=_evidence(way, stop),
+        hits=_hits(way, stop),
+        fix=(
+            f"restart flanneld on {node}, which writes its accepting rules again; where a drop"
+            " stands before them, that one has to go:",
+            remedies.restart_flannel(way.case, node),
+            remedies.on(node, "iptables -P FORWARD ACCEPT"),
+        ),
+        confirm=(remedies.on(node, "iptables-save -c | grep -e FORWARD -e FLANNEL-FWD"),),
+        useless=(
+            "adding an accepting rule to another table: an accept ends its own table only, a drop"
+            " ends all",
+        ),
+        way=way.way,
+        explains=stop.ended,
+    )
+
+
+def _stop(way: WayView, rule: str) -> Stop | None:
+    """What stops the way's packets at FORWARD, if it is this rule's affair."""
+    for stop in stops(way):
+        if stop.hook == "forward" and not stop.before_routing and _kind(way, stop) == rule:
+            return stop
+    return None
+
+
+def _kind(way: WayView, stop: Stop) -> str:
+    if stop.rejects or _of_firewalld(stop):
+        return "firewalld-forward-reject"
+    if stop.lines and stop.decision is not None:
+        rules = rules_of(way.case.state(stop.node))
+        if stands_elsewhere(rules, stop.lines[0], pod_network(way)):
+            return "nft-other-table-drop"
+    return "forward-drop"
+
+
+def _of_firewalld(stop: Stop) -> bool:
+    return bool(stop.lines) and FIREWALLD in stop.lines[0].table
+
+
+def pod_network(way: WayView) -> Net:
+    """flannel's Network of the traced family; the receiver's part of it where that is not known."""
+    conf = way.case.net_conf
+    whole = None
+    if conf is not None:
+        whole = conf.network_v6 if way.case.family == 6 else conf.network
+    return whole or way.receiver_lease.pod_cidr or way.dst
+
+
+def _evidence(way: WayView, stop: Stop) -> tuple[Evidence, ...]:
+    kernel = proof.kernel(way) if stop.ended else ()
+    return (*kernel, *quoted(stop.decision, stop.node))
+
+
+def _in_both_backends(stop: Stop, way: WayView) -> tuple[Evidence, ...]:
+    if not rules_of(way.case.state(stop.node)).both_backends:
+        return ()
+    return (
+        Evidence(
+            label="backends",
+            value="iptables-legacy and iptables-nft both hold rules",
+            source=stop.node,
+            differs=True,
+        ),
+    )
+
+
+def _hits(way: WayView, stop: Stop) -> str:
+    node = stop.node
+    return f"everything that {node} forwards {'for' if node == way.sender else 'to'} its pods"
+
+
+def _trusted(way: WayView, node: str, network: Net) -> tuple[str, ...]:
+    tables, vtep = way.case.tables(node, "links"), way.case.vtep(node)
+    devices = (link.ifname for link in (tables.bridge(), vtep) if link is not None)
+    zone = "firewall-cmd --permanent --zone=trusted"
+    return (
+        "put the pods' devices and network in firewalld's zone `trusted`:",
+        remedies.on(node, zone + "".join(f" --add-interface={name}" for name in devices)),
+        remedies.on(node, f"{zone} --add-source={network}"),
+        remedies.on(node, "firewall-cmd --reload"),
+    )
+
+
+def _before_it(stop: Stop, network: Net) -> tuple[str, ...]:
+    """Accept in that very table, before the line that stops them."""
+    line = stop.lines[0]
+    first = "accept the pods' packets in that very table, before the line that stops them, with"
+    first += " the tool that keeps it; or remove the line:"
+    family = "ip6" if ":" in network else "ip"
+    if "iptables" in line.tool:
+        legacy = "-legacy" if "legacy" in line.tool else ""
+        tool = ("ip6tables" if family == "ip6" else "iptables") + legacy
+        words = f"-t {line.table} -I {line.chain}"
+        rules = [f"{tool} {words} -{side} {network} -j ACCEPT" for side in "sd"]
+    else:
+        rules = [
+            f"nft insert rule {line.table} {line.chain} {family} {side} {network} accept"
+            for side in ("saddr", "daddr")
+        ]
+    return (first, *(remedies.on(stop.node, rule) for rule in rules))
