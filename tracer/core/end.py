@@ -18,6 +18,9 @@ FREED_BY = {
     "NO_SOCKET": ("__udp4_lib_rcv", "__udp6_lib_rcv", "udp_queue_rcv_one_skb"),
     "VXLAN_VNI_NOT_FOUND": ("vxlan_rcv",),
     "LOCAL_MAC": ("vxlan_rcv",),
+    "VXLAN_INVALID_HDR": ("vxlan_rcv",),
+    "UDP_CSUM": ("__udp4_lib_rcv", "__udp6_lib_rcv", "udp_queue_rcv_one_skb"),
+    "PKT_TOO_BIG": ("ip_forward", "ip6_forward"),
     "NETFILTER_DROP": ("nf_hook_slow", "nft_do_chain", "ipt_do_table", "ip6t_do_table"),
     "QDISC_DROP": ("__dev_queue_xmit", "__dev_xmit_skb"),
 }

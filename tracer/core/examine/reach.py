@@ -7,12 +7,15 @@ from msgspec.structs import replace
 
 from tracer.core.case import WayView
 from tracer.core.examine.census import Census
+from tracer.core.rules.catalogue import LAST, slug
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Reach
 from tracer.model.path import Outcome, Path
 
 Key = tuple[int, str, str]
 """(family, sender, receiver)."""
+
+NAMELESS = frozenset(slug(rule) for rule in LAST)
 
 
 class Reached:
@@ -47,9 +50,10 @@ class Reached:
 
     def explained(self, findings: Sequence[Finding]) -> None:
         """Ways that only a rule of their node explains get its name."""
-        names = {f.node: f.rule for f in reversed(findings) if f.explains}
+        known = [f for f in findings if f.explains and f.rule not in NAMELESS]
+        names = {f.node: f.rule for f in reversed(known)}
         for key, one in self._followed.items():
-            if one is not None and one.rule is None and one.node in names:
+            if one is not None and one.rule in (None, *NAMELESS) and one.node in names:
                 self._followed[key] = replace(one, rule=names[one.node])
 
     def stopped(self, counted: Sequence[Census], nodes: Sequence[str]) -> Iterator[Reach]:

@@ -44,7 +44,9 @@ def predicted(facts: Facts, request: Request) -> tuple[Path, ...]:
         asked = Walk(facts, Way.REQUEST, there, _probe(plan, seq, size, Way.REQUEST))
         found.append(followed(asked))
         if plan.kind is not ProbeKind.UDP:
-            answer = Walk(facts, Way.REPLY, back, _probe(plan, seq, size, Way.REPLY))
+            # Whoever answers may cut the answer to pieces: the largest one is followed.
+            piece = min(size, full_mtu(facts, request.destination) or size)
+            answer = Walk(facts, Way.REPLY, back, _probe(plan, seq, piece, Way.REPLY))
             answer.answers(asked)
             found.append(followed(answer))
     return tuple(found)

@@ -37,11 +37,18 @@ def _forwarded(walk: Walk, answer: RouteAnswer, link: Link, device: Device) -> A
     if walk.ttl <= 1:
         return walk.freed(link, device, "IP_INHDR", "ip_forward")
     if walk.probe.size > out.mtu and (walk.probe.dont_fragment or walk.family == 6):
-        return walk.freed(link, device, "PKT_TOO_BIG", "ip_forward")
+        return _too_big(walk, link, out)
     walk.ttl -= 1
     if dropped := firewall.drops(walk, "forward", (link, device), out):
         return dropped
     return At.IP_PUTS_OUT
+
+
+def _too_big(walk: Walk, link: Link, out: Link) -> Ending:
+    """IPv4 counts it to the device by which it came, IPv6 to that by which it would go."""
+    if walk.family == 6:
+        return walk.freed(out, role(walk.tables, out), "PKT_TOO_BIG", "ip6_forward")
+    return walk.freed(link, role(walk.tables, link), "PKT_TOO_BIG", "ip_forward")
 
 
 def refused(walk: Walk, answer: RouteAnswer, link: Link, device: Device) -> Ending | None:

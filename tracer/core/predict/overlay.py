@@ -58,7 +58,7 @@ def _encapsulated(walk: Walk, vtep: Link, vxlan: Vxlan, dst: Ip) -> At | Ending:
     uplink = tables.link(answer.route.ifindex) if answer.route is not None else None
     if answer.kind in (*REFUSED, "none") or uplink is None or not uplink.up:
         return walk.freed(vtep, Device.VTEP, "IP_OUTNOROUTES", "vxlan_xmit_one")
-    walk.answer = answer
+    walk.answer, walk.group = answer, _group(walk, vxlan)
     walk.outer = Outer(
         src_mac=uplink.mac,
         dst_mac=None,
@@ -74,6 +74,13 @@ def _encapsulated(walk: Walk, vtep: Link, vxlan: Vxlan, dst: Ip) -> At | Ending:
         or firewall.drops(walk, "postrouting", (uplink, Device.UPLINK), uplink)
         or At.UPLINK_PUTS_OUT
     )
+
+
+def _group(walk: Walk, vxlan: Vxlan) -> int | None:
+    """With GBP the packet's own mark goes along, if it has one (vxlan_build_gbp_hdr)."""
+    if not vxlan.gbp or walk.filtered is None:
+        return 0
+    return walk.filtered.packet.mark
 
 
 def _bypassed(walk: Walk, vxlan: Vxlan, dst: Ip) -> At | Ending:
@@ -202,10 +209,18 @@ def _unpacked(walk: Walk, uplink: Link, outer: Outer) -> At | Ending:
     if not listening:
         caller = "__udp6_lib_rcv" if six else "__udp4_lib_rcv"
         return walk.freed(uplink, Device.UPLINK, "NO_SOCKET", caller)
+    for link, vxlan in listening:
+        if vxlan.external and walk.dst_mac != link.mac:
+            # Its socket is the port's only one, and takes all VNIs (vxlan_vs_find_vni).
+            return walk.freed(link, Device.UNKNOWN, "OTHERHOST", "ip_rcv_core")
     taking = [(link, vxlan) for link, vxlan in listening if vxlan.vni == outer.vni]
     if not taking:
         return walk.freed(uplink, Device.UPLINK, "VXLAN_VNI_NOT_FOUND", "vxlan_rcv")
-    vtep = taking[0][0]
+    vtep, vxlan = taking[0]
+    if walk.group and not vxlan.gbp:
+        return walk.freed(uplink, Device.UPLINK, "VXLAN_INVALID_HDR", "vxlan_rcv")
+    if walk.group is None and not vxlan.gbp:
+        walk.doubts.append(f"{walk.node} frees what carries a mark, and whether it does is unclear")
     if walk.src_mac is not None and walk.src_mac == vtep.mac:
         # vxlan_set_mac has given it to the VTEP by then (eth_type_trans).
         return walk.freed(vtep, Device.VTEP, "LOCAL_MAC", "vxlan_rcv")

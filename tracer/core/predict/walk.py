@@ -88,6 +88,8 @@ class Walk:
         self.src_mac: Mac | None = None
         self.dst_mac: Mac | None = None
         self.outer: Outer | None = None
+        self.group: int | None = 0
+        """The mark that VXLAN's header carries (GBP); 0: none, None: nobody can say."""
         self.came_by: Link | None = None
         """The device by which the node took it in; None: the node sends it itself."""
         self.bypassed = False

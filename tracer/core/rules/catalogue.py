@@ -7,23 +7,30 @@ from typing import Any, TypeAlias, get_type_hints
 from tracer.core.rules import (
     address,
     backend,
+    checksum,
     destinations,
     device,
+    direct,
     dualstack,
     entries,
     filters,
     forwarding,
+    gbp,
     generic,
     host,
     interface,
+    mtu,
     nat,
     pod,
     policy,
+    port,
     publicip,
     routes,
     switches,
     twins,
     underlay,
+    uplink,
+    uplink_mtu,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
@@ -42,9 +49,13 @@ CATALOGUE: tuple[Rule, ...] = (
     # Nodes of different backends have nothing to do with each other.
     backend.backend_type_mixed,
     # The devices have to fit together before any entry matters.
+    uplink.uplink_down,
+    port.vxlan_module_missing,
+    port.vxlan_port_taken,
     device.peer_flannel1_down,
     device.port_mismatch,
     device.vni_mismatch,
+    gbp.gbp_mismatch,
     # Whose MAC it is; a changed MAC makes stale annotations, and these make stale neighbours.
     twins.vtepmac_duplicate,
     address.mac_changed_under_running_flannel,
@@ -61,6 +72,7 @@ CATALOGUE: tuple[Rule, ...] = (
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,
     policy.policy_route,
+    direct.directrouting_asymmetric,
     routes.routes_lost,
     entries.neigh_missing,
     entries.fdb_missing,
@@ -71,6 +83,11 @@ CATALOGUE: tuple[Rule, ...] = (
     forwarding.nft_other_table_drop,
     forwarding.forward_drop,
     host.input_drop_8472,
+    checksum.outer_udp_csum_bad,
+    # Sizes: what a node does itself before what lies between the nodes.
+    mtu.ipv6_underlay_mtu_70,
+    mtu.pod_mtu_too_big,
+    uplink_mtu.uplink_mtu_lowered_late,
     underlay.underlay_mtu_blackhole,
     underlay.nsx_intercepts_8472,
     underlay.cloud_sg_8472,

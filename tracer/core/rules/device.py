@@ -2,6 +2,7 @@
 
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
+from tracer.core.rules.neighbourhood import cannot_come_up
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
@@ -20,7 +21,7 @@ def peer_flannel1_down(way: WayView) -> Finding | None:
     if sender is None or receiver is None:
         return None
     link = _answering(way, sender) or way.receiver_vtep
-    if link is None or link.up:
+    if link is None or link.up or cannot_come_up(way.case, way.receiver, link):
         return None
     return Finding(
         rule="peer-flannel1-down",

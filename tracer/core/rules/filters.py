@@ -12,6 +12,7 @@ from tracer.core.netfilter.ruleset import NFT
 from tracer.core.netfilter.stopped import rules_of
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.firewall import Stop, quoted, stops
+from tracer.core.tables import Tables
 from tracer.core.views import NodeView
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
@@ -145,19 +146,15 @@ def masq_pod_to_pod(way: WayView) -> Finding | None:
     tables = way.case.tables(way.sender, "links")
     bridge, route = tables.bridge(), way.route.route
     out = tables.link(route.ifindex) if route is not None else None
-    lease = way.sender_lease
-    if bridge is None or out is None or not _inside(way.src, lease.pod_cidr):
+    if bridge is None or out is None or not _inside(way.src, way.sender_lease.pod_cidr):
         return None
-    hooks = ("prerouting", "forward", "postrouting")
-    course = rules_of(tables.state).course(hooks, _new(way, bridge.ifname, out.ifname))
-    *_, decision = course
-    if decision.hook != "postrouting" or not decision.rewrites:
+    decision = _rewriting(way, tables, bridge.ifname, out.ifname)
+    if decision is None:
         return None
-    node = way.sender
     return Finding(
         rule="masq-pod-to-pod",
         severity=Severity.WARNING,
-        node=node,
+        node=(node := way.sender),
         device=out.ifname,
         sentence=f"{node} rewrites the source of what its pods send to other nodes' pods:"
         f" {way.dst} sees {_rewritten(way, decision, out.ifname)} instead of {way.src}.",
@@ -183,6 +180,13 @@ def masq_pod_to_pod(way: WayView) -> Finding | None:
         ),
         way=way.way,
     )
+
+
+def _rewriting(way: WayView, tables: Tables, iif: str, oif: str) -> Decision | None:
+    """The rule that gives the pods' packets another source as they leave; None: none does."""
+    hooks = ("prerouting", "forward", "postrouting")
+    *_, decision = rules_of(tables.state).course(hooks, _new(way, iif, oif))
+    return decision if decision.hook == "postrouting" and decision.rewrites else None
 
 
 def _inside(ip: Ip, cidr: str | None) -> bool:

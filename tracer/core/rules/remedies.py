@@ -4,12 +4,16 @@ Values that anybody may write into an annotation are quoted: commands get copied
 """
 
 import shlex
+from typing import TypeAlias
 
 from tracer.core.case import Case
 from tracer.core.facts import Facts
 from tracer.model.lease import Lease
 from tracer.model.packet import Ip, Mac
 from tracer.model.state import Link
+
+Known: TypeAlias = Case | Facts
+"""What knows flannel's pods and its configuration."""
 
 RESTART_K3S = "systemctl restart k3s-agent || systemctl restart k3s"
 
@@ -32,7 +36,7 @@ def on(node: str, command: str) -> str:
     return f"{command}   # on {node}"
 
 
-def restart_flannel(case: Case | Facts, node: str) -> str:
+def restart_flannel(case: Known, node: str) -> str:
     """Restart flanneld on one node: its pod by name where known."""
     pod = case.flannel_pod(node)
     if pod is not None:
@@ -44,14 +48,14 @@ def restart_flannel(case: Case | Facts, node: str) -> str:
     return f"kubectl -n {namespace} delete pod -l app=flannel --field-selector spec.nodeName={node}"
 
 
-def _is_k3s(case: Case | Facts) -> bool:
+def _is_k3s(case: Known) -> bool:
     """It runs flannel inside of its own process: no pod, no DaemonSet, no ConfigMap."""
     cluster = case.bundle.cluster
     versions = [node.kubelet_version or "" for node in cluster.nodes]
     return not cluster.flannel_pods and any("k3s" in version for version in versions)
 
 
-def restart_all(case: Case) -> str:
+def restart_all(case: Known) -> str:
     """Restart flanneld on every node."""
     if _is_k3s(case):
         return f"{RESTART_K3S}   # on each node"
@@ -61,7 +65,7 @@ def restart_all(case: Case) -> str:
     return f"kubectl -n {namespace} rollout restart daemonset/{daemonset}"
 
 
-def edit_net_conf(case: Case) -> str:
+def edit_net_conf(case: Known) -> str:
     """Open flannel's ConfigMap, or what tells k3s to use another configuration than its own."""
     if _is_k3s(case):
         return "${EDITOR:-vi} /etc/rancher/k3s/config.yaml   # on each node: flannel-conf: FILE"

@@ -7,6 +7,7 @@ from tracer.core.rules import proof, remedies
 from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.entries import NO_PEER_REPAIRS
 from tracer.core.rules.fingerprints import ended_unrouted, peer_fdb, permanent
+from tracer.core.rules.neighbourhood import cannot_come_up
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.state import Link
@@ -25,7 +26,7 @@ def routes_lost(way: WayView) -> Finding | None:
     if not way.crosses or _on_its_way(way) or backends_differ(way):
         return None
     vtep = way.sender_vtep
-    if vtep is None or (not vtep.up and not ended_unrouted(way)):
+    if vtep is None or (not vtep.up and not _was_flannels(way, vtep)):
         return None
     lease = way.receiver_lease
     cidr = lease.pod_cidr or way.dst
@@ -61,6 +62,11 @@ def routes_lost(way: WayView) -> Finding | None:
         way=way.way,
         explains=ended_unrouted(way),
     )
+
+
+def _was_flannels(way: WayView, vtep: Link) -> bool:
+    """The device is down: packets ended for want of the routes that flanneld had written to it."""
+    return ended_unrouted(way) and not cannot_come_up(way.case, way.sender, vtep)
 
 
 def _on_its_way(way: WayView) -> bool:

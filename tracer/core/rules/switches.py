@@ -8,6 +8,7 @@ from tracer.core.compare import route_text
 from tracer.core.end import WayEnd
 from tracer.core.reverse_path import filter_mode, filtered_out, way_back
 from tracer.core.rules import proof, remedies
+from tracer.core.rules.direct import directrouting_asymmetric
 from tracer.core.tables import Tables
 from tracer.core.views import NodeView
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -41,7 +42,7 @@ def rp_filter(way: WayView) -> Finding | None:
     Strict (1) wants the very device that the packet came in by: right with symmetric tables, and
     a drop without a word to the sender where a route leads elsewhere.
     """
-    if way.case.family == 6 or not way.crosses:
+    if way.case.family == 6 or not way.crosses or directrouting_asymmetric(way) is not None:
         return None
     for entry in _entries(way):
         tables = way.case.tables(entry.node, "routes", "rules", "links")

@@ -2,12 +2,13 @@
 
 import shlex
 
-from tracer.core.case import WayView
+from tracer.core.case import MissingFact, WayView
 from tracer.core.ladder import came_in, lost_below
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, from_third_node, vxlan_port
 from tracer.core.rules.interface import published_elsewhere
 from tracer.core.rules.nat import NAT, behind_nat, may_be_nat, overwrite
+from tracer.core.rules.neighbourhood import is_dead, uplink_below
 from tracer.core.rules.publicip import twins
 from tracer.core.words import trace_command
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -41,6 +42,8 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
     if uplink is not None and uplink.mtu < outer:
         # The node's own uplink is the narrow one: it fragments, another rule's affair.
         return None
+    if _refused(way, outer):
+        return None
     return Finding(
         rule="underlay-mtu-blackhole",
         severity=Severity.ERROR,
@@ -60,6 +63,15 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
         way=way.way,
         explains=not any(_failed(p) and not lost_below(p, way.sender) for p in way.paths),
     )
+
+
+def _refused(way: WayView, outer: int) -> bool:
+    """The receiver's own uplink takes no more; not known where its devices were not read."""
+    try:
+        theirs = uplink_below(way.case, way.receiver)
+    except MissingFact:
+        return False
+    return theirs is not None and theirs.mtu < outer
 
 
 def _sizes(way: WayView, vtep: Link, passed: int, lost: int) -> tuple[Evidence, ...]:
@@ -142,22 +154,21 @@ def cloud_sg_8472(way: WayView) -> Finding | None:
     if not _vanished(way):
         return None
     vxlan, other, port = datagrams(way)
+    nat = (NAT,) if may_be_nat(way) else ()
     if other is None and vxlan is None:
         port = vxlan_port(way)
         sentence = (
             f"The network between {way.sender} and {way.receiver} drops udp {port}: a firewall"
             " that does not list it, or a fabric that takes the port for itself."
         )
-        also: tuple[str, ...] = (NSX, NAT) if may_be_nat(way) else (NSX,)
-        return _lost_finding(way, CLOUD, sentence, port, (None, None), also)
+        return _lost_finding(way, CLOUD, sentence, port, (None, None), (NSX, *nat))
     if vxlan is not False or other is not False or port is None:
         return None
     sentence = (
         f"The network between {way.sender} and {way.receiver} drops udp {port} and udp {port + 1}"
         " alike."
     )
-    also = (NAT,) if may_be_nat(way) else ()
-    return _lost_finding(way, CLOUD, sentence, port, (False, False), also)
+    return _lost_finding(way, CLOUD, sentence, port, (False, False), nat)
 
 
 def _lost_finding(
@@ -256,11 +267,8 @@ def _open_port(way: WayView, port: int, also: tuple[str, ...]) -> tuple[str, ...
     outside = overwrite(way, "or, where it is behind a NAT, name") if NAT in also else ()
     if NSX not in also:
         return (first, *outside)
-    return (
-        first + "; to see which it is, let flantrace test the ports (without --no-active)",
-        trace_command(way.case.request),
-        *outside,
-    )
+    which = "; to see which it is, let flantrace test the ports (without --no-active)"
+    return (first + which, trace_command(way.case.request), *outside)
 
 
 def _underlay_addresses(way: WayView) -> list[str]:
@@ -278,9 +286,12 @@ def _vanished(way: WayView) -> bool:
         return False
     if not end.outer or not end.lost_at(way.sender, Device.UPLINK, Direction.OUT):
         return False
-    if any(came_in(path, way.receiver) for path in way.paths) or twins(way):
+    if any(came_in(path, way.receiver) for path in way.paths):
         return False
-    if behind_nat(way) or published_elsewhere(way):
+    uplink = uplink_below(way.case, way.receiver)
+    if uplink is not None and is_dead(uplink):
+        return False
+    if twins(way) or behind_nat(way) or published_elsewhere(way):
         return False
     lease = way.receiver_lease
     return way.receiver_tables.has_address(crossing.dst) or crossing.dst == (

@@ -1,6 +1,18 @@
 """What can be broken in the lab. Named and grouped as the catalogue of findings is."""
 
-from tracer.lab.faults import address, device, host, intent, netfilter, pod, policy, underlay
+from tracer.lab.faults import (
+    address,
+    device,
+    host,
+    intent,
+    mtu,
+    netfilter,
+    nic,
+    pod,
+    policy,
+    rollout,
+    underlay,
+)
 from tracer.lab.faults.fault import Fault
 
 BETWEEN = "what stops it stands between the nodes"
@@ -31,6 +43,23 @@ FAULTS: dict[str, Fault] = {
     "port-mismatch": Fault(device.port_mismatch),
     "peer-flannel1-down": Fault(
         device.peer_flannel1_down, device.heal_peer_flannel1_down, swapped="own-flannel1-down"
+    ),
+    "vxlan-port-taken": Fault(nic.vxlan_port_taken, nic.heal_vxlan_port_taken),
+    "gbp-mismatch": Fault(
+        rollout.gbp_mismatch, rollout.heal_gbp_mismatch, needs=("iptables",), shapes=("gbp",)
+    ),
+    "directrouting-asymmetric": Fault(
+        rollout.directrouting_asymmetric, rollout.heal_directrouting, shapes=("direct-routing",)
+    ),
+    "uplink-down": Fault(nic.uplink_down, nic.heal_uplink_down),
+    "pod-mtu-too-big": Fault(mtu.pod_mtu_too_big, mtu.heal_pod_mtu),
+    "uplink-mtu-lowered-late": Fault(mtu.uplink_mtu_lowered_late, mtu.heal_uplink_mtu),
+    "ipv6-underlay-mtu-70": Fault(mtu.ipv6_underlay_mtu_70, mtu.heal_ipv6_mtu, shapes=("ipv6",)),
+    "outer-udp-csum-bad": Fault(
+        nic.outer_udp_csum_bad,
+        nic.heal_outer_udp_csum,
+        needs=("nft", "ethtool"),
+        hidden="the NIC computes wrong sums, and no table says so",
     ),
     "underlay-mtu-blackhole": Fault(
         underlay.underlay_mtu_blackhole, underlay.heal_underlay, needs=("nft",), hidden=BETWEEN

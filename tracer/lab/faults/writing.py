@@ -24,12 +24,21 @@ def patch_node(node: str, change: Mapping[str, Any], *, part: str = "") -> None:
 
 def change_config(backend: Mapping[str, Any]) -> None:
     """Edit the Backend of net-conf.json in flannel's ConfigMap. No flanneld reads it by itself."""
+    _write_config(lambda found: found.update(backend))
+
+
+def remove_from_config(key: str) -> None:
+    """Take one key of the Backend out of net-conf.json."""
+    _write_config(lambda backend: backend.pop(key))
+
+
+def _write_config(change: Callable[[dict[str, Any]], object]) -> None:
     api = Api()
     found = api.one("ConfigMap", "kube-flannel-cfg", FLANNEL)
     conf = json.loads(found["data"]["net-conf.json"])
-    conf["Backend"].update(backend)
-    change = {"data": {"net-conf.json": json.dumps(conf, indent=2) + "\n"}}
-    api.patch("ConfigMap", "kube-flannel-cfg", change, namespace=FLANNEL)
+    change(conf["Backend"])
+    text = {"data": {"net-conf.json": json.dumps(conf, indent=2) + "\n"}}
+    api.patch("ConfigMap", "kube-flannel-cfg", text, namespace=FLANNEL)
     api.close()
 
 
@@ -56,6 +65,16 @@ def _changed(
 def restarted_flannel(node: str) -> None:
     """What the kubelet reports when flanneld's container was started again on a node."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: TID251 - the cluster's clock
+    _started_again(node, {"state": {"running": {"startedAt": now}}})
+
+
+def crashing_flannel(node: str) -> None:
+    """What the kubelet reports when flanneld exits again and again on a node."""
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    _started_again(node, {"ready": False, "state": waiting})
+
+
+def _started_again(node: str, change_of_state: Mapping[str, Any]) -> None:
     api = Api()
     for pod in api.every("Pod"):
         labels = pod["metadata"].get("labels", {})
@@ -64,7 +83,7 @@ def restarted_flannel(node: str) -> None:
         states = pod["status"]["containerStatuses"]
         for state in states:
             state["restartCount"] += 1
-            state["state"] = {"running": {"startedAt": now}}
+            state.update(change_of_state)
         change = {"status": {"containerStatuses": states}}
         name = pod["metadata"]["name"]
         api.patch("Pod", name, change, namespace=FLANNEL, part="/status")
