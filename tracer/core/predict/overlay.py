@@ -109,7 +109,10 @@ def uplink_puts_out(walk: Walk) -> At | Ending:
     hop = route.gateway or (outer.dst if outer is not None else walk.dst)
     meant = outer.dst if outer is not None else hop
     owner = walk.facts.owner_of(meant) or walk.facts.behind(meant)
-    if owner is None and route.gateway is None and not _answers(tables, uplink, hop):
+    # Without a carrier the kernel forgets who answered there (neigh_carrier_down).
+    if not uplink.carrier or (
+        owner is None and route.gateway is None and not _answers(tables, uplink, hop)
+    ):
         return walk.freed(uplink, Device.UPLINK, "NEIGH_FAILED", "neigh_invalidate")
     walk.passes(uplink, Device.UPLINK, Direction.OUT)
     if owner is None:
@@ -121,7 +124,7 @@ def uplink_puts_out(walk: Walk) -> At | Ending:
     sender = walk.node
     walk.node = owner
     into = _uplink_of(walk.tables, meant)
-    if into is None or not into.up or _frame(walk, uplink) > into.mtu:
+    if into is None or not (into.up and into.carrier) or _frame(walk, uplink) > into.mtu:
         walk.node = sender
         return walk.lost(_not_taken(owner, into))
     walk.came_by = into
@@ -152,6 +155,8 @@ def _not_taken(node: str, link: Link | None) -> str:
         return f"the uplink of {node} is not known"
     if not link.up:
         return f"{link.ifname} of {node} is down"
+    if not link.carrier:
+        return f"{link.ifname} of {node} has no carrier"
     return f"{link.ifname} of {node} takes no more than {link.mtu} B"
 
 
