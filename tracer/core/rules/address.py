@@ -2,12 +2,14 @@
 
 from tracer.core.case import Case, Crossing, WayView
 from tracer.core.rules import proof, remedies
+from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.fingerprints import (
     mac_changed,
     misaddressed,
     peer_fdb,
     peer_routes,
     stuck_at_sender,
+    update_ignored,
 )
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
@@ -109,7 +111,7 @@ def vtepmac_annotation_stale(way: WayView) -> Finding | None:
     if vtep is None or vtep.mac is None or (crossing is None and mac is None):
         return None
     lease = way.receiver_lease
-    if lease.vtep_mac == vtep.mac or mac_changed(way.case, way.receiver):
+    if lease.vtep_mac == vtep.mac or mac_changed(way.case, way.receiver) or backends_differ(way):
         return None
     hit = mac not in (None, vtep.mac)
     return Finding(
@@ -174,6 +176,7 @@ def neigh_stale_one_node(way: WayView) -> Finding | None:
         lease.vtep_mac != vtep.mac
         or crossing.mac == vtep.mac
         or mac_changed(way.case, way.receiver)
+        or update_ignored(way)
     ):
         return None
     others = _other_senders(way)

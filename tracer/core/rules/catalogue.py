@@ -6,22 +6,28 @@ from typing import Any, TypeAlias, get_type_hints
 
 from tracer.core.rules import (
     address,
+    backend,
     checksum,
+    destinations,
     device,
     direct,
+    dualstack,
     entries,
     filters,
     forwarding,
     gbp,
     generic,
     host,
+    interface,
     mtu,
+    nat,
     pod,
     policy,
     port,
     publicip,
     routes,
     switches,
+    twins,
     underlay,
     uplink,
     uplink_mtu,
@@ -40,6 +46,8 @@ LAST: tuple[Rule, ...] = (generic.unexplained_drop, generic.unexplained_loss)
 """Asked only where no other rule explains how the packets ended."""
 
 CATALOGUE: tuple[Rule, ...] = (
+    # Nodes of different backends have nothing to do with each other.
+    backend.backend_type_mixed,
     # The devices have to fit together before any entry matters.
     uplink.uplink_down,
     port.vxlan_module_missing,
@@ -48,13 +56,18 @@ CATALOGUE: tuple[Rule, ...] = (
     device.port_mismatch,
     device.vni_mismatch,
     gbp.gbp_mismatch,
-    # A changed MAC makes stale annotations; a stale annotation makes stale neighbours.
+    # Whose MAC it is; a changed MAC makes stale annotations, and these make stale neighbours.
+    twins.vtepmac_duplicate,
     address.mac_changed_under_running_flannel,
     address.vtepmac_annotation_stale,
+    dualstack.dualstack_update_ignored,
     address.neigh_stale_one_node,
-    # Addresses of the underlay: published twice, moved, or dead.
+    # Addresses of the underlay: published twice, moved, out of reach, another's, or dead.
     publicip.public_ip_duplicate,
     publicip.node_ip_changed_vxlan_local_stale,
+    interface.wrong_interface,
+    nat.public_ip_nat,
+    destinations.fdb_wrong_dst_live,
     entries.fdb_wrong_dst_dead,
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,

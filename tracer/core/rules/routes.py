@@ -4,12 +4,12 @@ from ipaddress import ip_network
 
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
+from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.entries import NO_PEER_REPAIRS
-from tracer.core.rules.fingerprints import peer_fdb, permanent
+from tracer.core.rules.fingerprints import ended_unrouted, peer_fdb, permanent
 from tracer.core.rules.neighbourhood import cannot_come_up
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
-from tracer.model.observation import Device, Direction
 from tracer.model.state import Link
 
 STEP = Step.ROUTES
@@ -23,7 +23,7 @@ def routes_lost(way: WayView) -> Finding | None:
     The kernel removes a device's routes when the device goes down; flanneld does not write them
     again (flannel #869, #1759; from v0.27.4 it makes a deleted device again, but empty).
     """
-    if not way.crosses or _on_its_way(way):
+    if not way.crosses or _on_its_way(way) or backends_differ(way):
         return None
     vtep = way.sender_vtep
     if vtep is None or (not vtep.up and not _was_flannels(way, vtep)):
@@ -60,13 +60,13 @@ def routes_lost(way: WayView) -> Finding | None:
             NO_PEER_REPAIRS,
         ),
         way=way.way,
-        explains=_ended_unrouted(way),
+        explains=ended_unrouted(way),
     )
 
 
 def _was_flannels(way: WayView, vtep: Link) -> bool:
     """The device is down: packets ended for want of the routes that flanneld had written to it."""
-    return _ended_unrouted(way) and not cannot_come_up(way.case, way.sender, vtep)
+    return ended_unrouted(way) and not cannot_come_up(way.case, way.sender, vtep)
 
 
 def _on_its_way(way: WayView) -> bool:
@@ -118,20 +118,6 @@ def _history(way: WayView, vtep: Link) -> tuple[Evidence, ...]:
             ),
         )
     return ()
-
-
-def _ended_unrouted(way: WayView) -> bool:
-    """Freed for want of a route, stuck before the VTEP, or left by the uplink without VXLAN."""
-    end = way.end
-    if end is not None and end.place is None:
-        # A host without a route refuses to send at all.
-        return not way.from_pod
-    if end is None or not end.on(way.sender):
-        return False
-    if end.freed("IP_INNOROUTES", "IP_OUTNOROUTES", "NEIGH_FAILED"):
-        return not end.outer
-    leaked = end.on(way.sender, Device.UPLINK) and not end.outer
-    return leaked or end.lost_at(way.sender, Device.BRIDGE, Direction.IN)
 
 
 def _network(cidr: str) -> str:
