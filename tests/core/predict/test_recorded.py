@@ -64,7 +64,8 @@ def test_the_packets_end_where_the_tables_say(name: str) -> None:
 def test_and_pass_the_points_that_the_tables_say(name: str) -> None:
     """A masqueraded packet is another to a trace; the tables know that it is the same."""
     for seen, told in both(name):
-        assert points(told)[: len(points(seen))] == points(seen)
+        there, here = points(told), points(seen)
+        assert here in (there[: len(here)], there[-len(here) :])
 
 
 @pytest.mark.parametrize("name", CASES)
