@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, get_type_hints
 
 from tracer.core.rules import (
     address,
+    bridge,
     checksum,
     device,
     direct,
@@ -82,7 +83,10 @@ CATALOGUE: tuple[Rule, ...] = (
     filters.masq_pod_to_pod,
     filters.rules_flushed,
     switches.br_netfilter_off,
-    # The pods' own edge.
+    # The pods' own edge: which configuration made them, their bridge, their veths, themselves.
+    bridge.cni0_down,
+    bridge.cni0_no_ip,
+    bridge.cni0_wrong_subnet,
     pod.veth_detached,
     *LAST,
 )

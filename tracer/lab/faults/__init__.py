@@ -2,6 +2,7 @@
 
 from tracer.lab.faults import (
     address,
+    bridge,
     device,
     host,
     mtu,
@@ -64,6 +65,9 @@ FAULTS: dict[str, Fault] = {
     "input-drop-8472": Fault(host.input_drop_8472, host.heal_input_drop, needs=("iptables",)),
     "forward-drop": Fault(host.forward_drop, host.heal_forward_drop, needs=("iptables",)),
     "ip-forward-off": Fault(host.ip_forward_off, host.heal_ip_forward),
+    "cni0-down": Fault(bridge.cni0_down, bridge.heal_cni0_down),
+    "cni0-no-ip": Fault(bridge.cni0_no_ip, bridge.heal_cni0_no_ip),
+    "cni0-wrong-subnet": Fault(bridge.cni0_wrong_subnet, bridge.heal_cni0_wrong_subnet),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
     "policy-route": Fault(policy.policy_route, policy.heal_policy_route),
     "rp-filter": Fault(policy.rp_filter, policy.heal_rp_filter),
