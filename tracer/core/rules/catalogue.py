@@ -8,6 +8,7 @@ from tracer.core.rules import (
     address,
     bridge,
     checksum,
+    cni,
     device,
     direct,
     entries,
@@ -16,6 +17,7 @@ from tracer.core.rules import (
     gbp,
     generic,
     host,
+    hostlocal,
     mtu,
     pod,
     policy,
@@ -84,10 +86,13 @@ CATALOGUE: tuple[Rule, ...] = (
     filters.rules_flushed,
     switches.br_netfilter_off,
     # The pods' own edge: which configuration made them, their bridge, their veths, themselves.
+    cni.other_cni_config,
     bridge.cni0_down,
     bridge.cni0_no_ip,
     bridge.cni0_wrong_subnet,
     pod.veth_detached,
+    # What runs out.
+    hostlocal.hostlocal_exhausted,
     *LAST,
 )
 
