@@ -28,6 +28,7 @@ from tracer.core.rules import (
     underlay,
     uplink,
     uplink_mtu,
+    veth,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
@@ -90,7 +91,10 @@ CATALOGUE: tuple[Rule, ...] = (
     bridge.cni0_down,
     bridge.cni0_no_ip,
     bridge.cni0_wrong_subnet,
-    pod.veth_detached,
+    veth.veth_detached,
+    veth.veth_down,
+    pod.pod_gone,
+    pod.pod_route_missing,
     # What runs out.
     hostlocal.hostlocal_exhausted,
     *LAST,

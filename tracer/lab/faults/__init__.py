@@ -71,6 +71,9 @@ FAULTS: dict[str, Fault] = {
     "cni0-no-ip": Fault(bridge.cni0_no_ip, bridge.heal_cni0_no_ip),
     "cni0-wrong-subnet": Fault(bridge.cni0_wrong_subnet, bridge.heal_cni0_wrong_subnet),
     "veth-detached": Fault(pod.veth_detached, pod.heal_veth_detached),
+    "veth-down": Fault(pod.veth_down, pod.heal_veth_down),
+    "pod-gone": Fault(pod.pod_gone, pod.heal_pod_gone),
+    "pod-route-missing": Fault(pod.pod_route_missing, pod.heal_pod_route_missing),
     "hostlocal-exhausted": Fault(
         plugin.hostlocal_exhausted,
         plugin.heal_hostlocal_exhausted,
