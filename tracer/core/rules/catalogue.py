@@ -19,6 +19,7 @@ from tracer.core.rules import (
     host,
     hostlocal,
     mtu,
+    neighbours,
     pod,
     policy,
     port,
@@ -97,6 +98,7 @@ CATALOGUE: tuple[Rule, ...] = (
     pod.pod_route_missing,
     # What runs out.
     hostlocal.hostlocal_exhausted,
+    neighbours.neigh_table_overflow,
     *LAST,
 )
 
