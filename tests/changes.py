@@ -53,6 +53,15 @@ def without_route(before: NodeState, destination: str) -> NodeState:
     return replace(before, routes=kept)
 
 
+def without_address(before: NodeState, ip: str) -> NodeState:
+    """The same node without an address, and without the routes that the kernel made of it."""
+    return replace(
+        before,
+        addresses=tuple(each for each in before.addresses if each.ip != ip),
+        routes=tuple(r for r in before.routes if r.source != ip and r.destination != f"{ip}/32"),
+    )
+
+
 def with_address(before: NodeState, old: str, new: str) -> NodeState:
     """The same node after its underlay address changed from `old` to `new`."""
     addresses = tuple(replace(a, ip=new) if a.ip == old else a for a in before.addresses)

@@ -10,12 +10,15 @@ from functools import cached_property, lru_cache
 from tracer.core.leases import NetConfRead, leases, net_conf
 from tracer.core.tables import Tables
 from tracer.model.bundle import AgentEnd, Bundle
-from tracer.model.cluster import FlannelPod, Node
+from tracer.model.cluster import FlannelPod, Node, Pod
 from tracer.model.lease import Lease
 from tracer.model.packet import Ip
 from tracer.model.state import Link, NodeState
 
 DEFAULT_VNI = 1
+
+ENDED = ("Succeeded", "Failed")
+"""Phases of pods that have no network any more."""
 
 AT_ONCE = 32
 """Nodes whose tables are kept indexed at one time: a large cluster's would not fit."""
@@ -101,6 +104,18 @@ class Facts:
     def api_node(self, name: str) -> Node | None:
         """A Node object."""
         return self._nodes.get(name)
+
+    def pods_on(self, node: str) -> tuple[Pod, ...]:
+        """The Pod objects of a node that have a network of their own and have not ended."""
+        return self._pods.get(node, ())
+
+    @cached_property
+    def _pods(self) -> dict[str, tuple[Pod, ...]]:
+        found: dict[str, list[Pod]] = {}
+        for pod in self.bundle.cluster.pods:
+            if pod.node is not None and not pod.host_network and pod.phase not in ENDED:
+                found.setdefault(pod.node, []).append(pod)
+        return {node: tuple(pods) for node, pods in found.items()}
 
     def owner_of(self, ip: Ip) -> str | None:
         """The node that has an underlay address, as far as anything recorded says."""

@@ -42,6 +42,8 @@ def _ends(way: WayView, end: WayEnd, findings: tuple[Finding, ...]) -> Verdict:
     if way.is_full(end.sample):
         what += " arrive"
     how = "on" if end.outcome is Outcome.DROPPED else "last on"
+    if not end.sample.hops:
+        how = "never seen on"
     why = f" ({end.sample.doubt})" if end.sample.doubt else ""
     return _verdict(
         end.outcome,

@@ -146,6 +146,14 @@ def _inside(address: Address | None, selector: Net | None) -> bool:
     return address is not None and net is not None and address in net
 
 
+def within(ip: Ip, net: Net) -> bool:
+    """The address lies in the network. A recording may hold anything: nonsense lies in none."""
+    try:
+        return _inside(ip_address(ip), net)
+    except ValueError:
+        return False
+
+
 @lru_cache(maxsize=4096)
 def _network(text: Net) -> IPv4Network | IPv6Network | None:
     """None: a recording may hold anything; what is no network routes nothing."""

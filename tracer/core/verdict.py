@@ -29,7 +29,7 @@ def decide(case: Case, findings: tuple[Finding, ...], tallies: tuple[Tally, ...]
         if doubted or any(tally.unknown for tally in tallies if tally.way is way.way):
             return _doubted(way, doubted, findings, tallies)
     if not case.paths:
-        return _unknown(_nothing_seen(case), None, None)
+        return _unknown(_nothing_seen(case), _of_the_source(case, findings), None)
     blind = _blind(case)
     if blind is not None:
         arrived = ", ".join(_arrived(tally) for tally in tallies if tally.size is None)
@@ -160,6 +160,13 @@ def _unknown(sentence: str, rule: str | None, way: Way | None) -> Verdict:
         sentence=sentence,
         exit_code=UNKNOWN,
     )
+
+
+def _of_the_source(case: Case, findings: tuple[Finding, ...]) -> str | None:
+    """Why a source may send nothing: an error of its own node."""
+    source = case.request.source.node
+    errors = (f.rule for f in findings if f.severity is Severity.ERROR and f.node == source)
+    return next(errors, None)
 
 
 def _nothing_seen(case: Case) -> str:

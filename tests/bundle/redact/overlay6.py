@@ -79,7 +79,14 @@ def _state(node: str, peer: str, neighbour: str) -> NodeState:
             Neighbour(ifindex=FLANNEL, ip=vtep_ip(peer), mac=neighbour, state="PERMANENT"),
         ),
         fdb=(FdbEntry(ifindex=FLANNEL, mac=neighbour, dst=underlay(peer), flags=("self",)),),
-        pods=tuple(replace(one, ip=pod(node)) for one in plain.pods),
+        pods=tuple(
+            replace(
+                one,
+                ip=pod(node),
+                routes=(Route(destination="::/0", gateway=f"{vtep_ip(node)}1", ifindex=2),),
+            )
+            for one in plain.pods
+        ),
     )
 
 

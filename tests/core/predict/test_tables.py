@@ -28,6 +28,7 @@ from tests.changes import (
     with_link,
     with_neighbour,
     with_vxlan,
+    without_address,
     without_fdb,
     without_neighbours,
     without_route,
@@ -37,7 +38,7 @@ from tracer.core.predict import predicted
 from tracer.model.bundle import Bundle
 from tracer.model.path import Outcome, Path, Way
 from tracer.model.request import End, EndKind
-from tracer.model.state import Neighbour, NodeState, NotRead, Route, Rule
+from tracer.model.state import Address, Neighbour, NodeState, NotRead, Route, Rule
 
 A, B = "node-a", "node-b"
 DEFAULT = Route(destination="0.0.0.0/0", gateway="192.0.2.1", ifindex=ETH0)
@@ -100,13 +101,58 @@ def test_a_healthy_overlay_delivers(way: Way) -> None:
         (with_link(state(B), "veth2", up=False), "dropped b cni0 NEIGH_FAILED"),
         (with_link(state(B), "veth2", master=None), "dropped b cni0 NEIGH_FAILED"),
         (replace(state(B), pods=()), "dropped b cni0 NEIGH_FAILED"),
-        (with_link(state(A), "veth1", master=None), "dropped a veth1 OTHERHOST"),
+        (with_link(state(A), "veth1", master=None), "dropped a veth1 NEIGH_FAILED"),
         (replace(state(A), pods=()), "lost -"),
         (with_link(state(B), "eth0", up=False), "lost a eth0"),
     ],
 )  # fmt: skip
 def test_one_entry_decides(broken: NodeState, end: str) -> None:
     assert told(broken) == end
+
+
+@pytest.mark.parametrize(
+    ("broken", "end"),
+    [
+        (with_link(state(A), "cni0", up=False), "dropped a veth1 NEIGH_FAILED"),
+        (without_address(state(A), "10.244.1.1"), "dropped a veth1 NEIGH_FAILED"),
+        (with_link(state(A), "veth1", up=False), "dropped a veth1 NEIGH_FAILED"),
+    ],
+)
+def test_a_pod_whose_gateway_nobody_answers_for_gives_up(broken: NodeState, end: str) -> None:
+    assert told(broken) == end
+
+
+@pytest.mark.parametrize(
+    ("broken", "end"),
+    [
+        (with_link(state(A), "veth1", master=None), "dropped a veth1 OTHERHOST"),
+        (with_link(state(A), "cni0", up=False), "lost a veth1"),
+        (without_address(state(A), "10.244.1.1"), "delivered b veth2"),
+        (with_link(state(A), "veth1", up=False), "lost a veth1"),
+    ],
+)
+def test_a_gateway_that_the_pod_knows_from_before_is_not_asked_for(
+    broken: NodeState, end: str
+) -> None:
+    gateway = Neighbour(ifindex=2, ip="10.244.1.1", mac=mac(A, "cni0"), state="STALE")
+    pods = tuple(replace(pod, neighbours=(gateway,)) for pod in broken.pods)
+    assert told(replace(broken, pods=pods)) == end
+
+
+def test_a_pod_on_a_bridge_of_its_own_finds_its_gateway_there() -> None:
+    bridge = replace(state(A).links[3], ifindex=9, ifname="cnio0", mac="02:00:00:00:00:09")
+    held = Address(ifindex=9, ip="10.200.1.1", prefix_length=24, scope="global")
+    before = with_link(state(A), "veth1", master=9)
+    default = Route(destination="0.0.0.0/0", gateway="10.200.1.1", ifindex=2)
+    pod = replace(before.pods[0], ip="10.200.1.2", routes=(default,))
+    strange = replace(
+        before,
+        links=(*before.links, bridge),
+        addresses=(*before.addresses, held),
+        pods=(pod,),
+    )
+    path = small(bundle(strange, request=request(source=pod_end(A, ip="10.200.1.2"))))
+    assert [hop.ifname for hop in path.hops][:3] == ["veth1", "cnio0", "flannel.1"]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +261,7 @@ def test_a_narrow_uplink_of_the_sender_cuts_the_outer_packet() -> None:
 def test_a_pod_whose_own_routes_are_gone_sends_nothing() -> None:
     pods = tuple(replace(pod, routes=()) for pod in state(A).pods)
     path = small(bundle(replace(state(A), pods=pods)))
-    assert (words(path), path.doubt) == ("lost -", "Network is unreachable")
+    assert (words(path), path.doubt) == ("lost a veth1", "Network is unreachable")
 
 
 def test_pods_that_nobody_could_look_for_are_a_doubt_and_no_end() -> None:

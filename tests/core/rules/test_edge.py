@@ -18,7 +18,7 @@ from tests.paths import (
 )
 from tracer.core.diagnose import judge
 from tracer.core.rules.catalogue import CATALOGUE, LAST, slug
-from tracer.core.rules.pod import veth_detached
+from tracer.core.rules.veth import veth_detached
 from tracer.model.observation import Device
 from tracer.model.path import Entry, Mark, Way
 from tracer.model.state import NotRead
@@ -39,13 +39,6 @@ def test_a_cached_neighbour_lets_packets_get_as_far_as_the_bridge() -> None:
     assert explained(detached, paths=[lost(BRIDGE_OUT)])[1] == "veth-detached"
 
 
-def test_a_veth_that_is_down_says_so() -> None:
-    down = with_link(state("node-b"), "veth2", up=False)
-    told = judge(case(down, paths=[lost(VTEP_IN)]))
-    assert words(told)[1] == "veth-detached"
-    assert told.findings[0].sentence.endswith("is down.")
-
-
 def test_the_senders_own_veth_explains_silence() -> None:
     detached = with_link(state("node-a"), "veth1", master=None)
     told = judge(case(detached, paths=[unseen(seq=seq) for seq in range(1, 6)]))
@@ -57,11 +50,12 @@ def test_an_attached_veth_is_no_finding() -> None:
         assert ask(veth_detached, case(), way) is None
 
 
-def test_a_pod_that_was_not_found_skips_the_rule() -> None:
-    gap = NotRead(what="pod 10.244.2.2", why="no network namespace of this node holds the address")
+def test_where_nobody_could_look_for_pods_their_rules_are_not_asked() -> None:
+    gap = NotRead(what="pods", why="Operation not permitted")
     blind = replace(state("node-b"), pods=(), not_read=(gap,))
     told = judge(case(blind))
-    assert [s.rule for s in told.skipped] == ["veth-detached"]
+    asked = {"veth-detached", "veth-down", "pod-gone", "pod-route-missing"}
+    assert {s.rule for s in told.skipped} == asked
 
 
 def test_a_drop_that_no_rule_knows_is_located_with_what_decided() -> None:

@@ -3,7 +3,7 @@
 from tracer.core.compare import UNRESOLVED
 from tracer.core.predict import firewall
 from tracer.core.predict.walk import At, Ending, Walk
-from tracer.core.routes import Routes
+from tracer.core.routes import Routes, within
 from tracer.model.observation import Device, Direction
 from tracer.model.packet import Ip
 from tracer.model.request import End
@@ -12,39 +12,79 @@ from tracer.model.state import Link, PodLink
 
 def pod_sends(walk: Walk) -> At | Ending:
     """The pod's own route, device and size; what fails here is seen by no device of the node."""
-    if walk.source.assumed or unread(walk, walk.source):
+    if walk.source.assumed:
+        return _any_pod_sends(walk)
+    if unread(walk, walk.source):
         return At.BRIDGE_TAKES_IN
     pod = pod_of(walk, walk.source)
     if pod is None:
         return walk.lost(f"no network namespace of {walk.node} has {walk.src}")
+    veth = walk.tables.link(pod.host_ifindex)
     route = Routes(pod.routes, ()).lookup(walk.dst, walk.src, None, 0).route
     if not pod.up or route is None or route.kind != "unicast":
-        return walk.lost("Network is unreachable")
+        return walk.unsent(veth, "Network is unreachable")
     if walk.probe.size > pod.mtu and walk.probe.dont_fragment:
-        return walk.lost("Message too long")
-    veth = walk.tables.link(pod.host_ifindex)
-    if veth is None or not veth.up:
-        return walk.lost(f"the host's end of {walk.source.name} is down")
-    return _to_bridge(walk, veth, route.gateway or walk.dst)
+        return walk.unsent(veth, "Message too long")
+    if veth is None:
+        return walk.lost(f"{walk.source.name} has no veth that ends on {walk.node}")
+    return _to_bridge(walk, pod, veth, route.gateway or walk.dst)
 
 
-def _to_bridge(walk: Walk, veth: Link, following: Ip) -> At | Ending:
-    """The pod resolves its gateway, or the other pod of its node, through the bridge."""
+def _any_pod_sends(walk: Walk) -> At | Ending:
+    """What every pod of the node needs: a bridge that is up and has the gateway's address."""
     bridge = walk.tables.bridge()
+    if bridge is not None and not bridge.up:
+        return walk.lost(f"{bridge.ifname} is down")
+    cidr = walk.facts.lease(walk.node, walk.family).pod_cidr
+    if bridge is not None and cidr is not None:
+        held = walk.tables.addresses_of(bridge.ifindex)
+        if not any(within(one.ip, cidr) for one in held):
+            return walk.lost(f"nobody on {bridge.ifname} has the gateway's address")
+    return At.BRIDGE_TAKES_IN
+
+
+def _to_bridge(walk: Walk, pod: PodLink, veth: Link, following: Ip) -> At | Ending:
+    """The pod resolves its gateway, or the other pod of its node, through the bridge.
+
+    Who cannot be asked for it, and is not known from before, is given up after 3 s.
+    """
+    bridge = _bridge_of(walk, veth, following)
     if bridge is None:
         return walk.lost(f"{walk.node} has no bridge for its pods")
     held = {address.ip for address in walk.tables.addresses_of(bridge.ifindex)}
     neighbour = following == walk.destination.ip and walk.node == walk.destination.node
-    if veth.master != bridge.ifindex:
-        # The frame is for the bridge's MAC, and the veth takes it in by itself.
-        walk.passes(veth, Device.POD, Direction.IN)
-        return walk.freed(veth, Device.POD, "OTHERHOST", "ip_rcv_core")
-    if following not in held and not neighbour:
-        return walk.lost(f"nobody on {bridge.ifname} has {following}")
+    attached = veth.master == bridge.ifindex
+    answers = veth.up and attached and bridge.up and (following in held or neighbour)
+    if not answers and not _known(pod, following):
+        return walk.freed(veth, Device.POD, "NEIGH_FAILED", "neigh_invalidate")
+    if not veth.up:
+        return walk.unsent(veth, f"the host's end of {walk.source.name} is down")
     walk.passes(veth, Device.POD, Direction.IN)
+    if not attached:
+        # The frame is for the bridge's MAC, and the veth takes it in by itself.
+        return walk.freed(veth, Device.POD, "OTHERHOST", "ip_rcv_core")
     if not bridge.up:
         return walk.lost(f"{bridge.ifname} is down")
+    walk.came_by = bridge
     return _bridged(walk, bridge) if neighbour else At.BRIDGE_TAKES_IN
+
+
+def _bridge_of(walk: Walk, veth: Link, gateway: Ip) -> Link | None:
+    """The one that holds the pod's gateway, if its veth is there; else that of the node's pods."""
+    master = walk.tables.link(veth.master)
+    if master is not None and any(
+        one.ip == gateway for one in walk.tables.addresses_of(master.ifindex)
+    ):
+        return master
+    return walk.tables.bridge()
+
+
+def _known(pod: PodLink, ip: Ip) -> bool:
+    """The pod's own neighbour table has an entry for it."""
+    return any(
+        entry.ip == ip and entry.mac is not None and entry.state not in UNRESOLVED
+        for entry in pod.neighbours
+    )
 
 
 def _bridged(walk: Walk, bridge: Link) -> Ending:
@@ -59,7 +99,7 @@ def _bridged(walk: Walk, bridge: Link) -> Ending:
 
 def bridge_takes_in(walk: Walk) -> At | Ending:
     """What is for the bridge's own MAC goes up to the node's IP layer."""
-    bridge = walk.tables.bridge()
+    bridge = walk.came_by or walk.tables.bridge()
     if bridge is None:
         return walk.lost(f"{walk.node} has no bridge for its pods")
     walk.dst_mac = bridge.mac

@@ -141,6 +141,13 @@ def role(tables: Tables, link: Link) -> Device:
     bridge = tables.bridge()
     if bridge is not None and link.ifindex == bridge.ifindex:
         return Device.BRIDGE
+    if link.kind == "bridge" and any(
+        veth.master == link.ifindex
+        for pod in tables.state.pods
+        if (veth := tables.link(pod.host_ifindex)) is not None
+    ):
+        # Another CNI configuration's, with a traced pod on it.
+        return Device.BRIDGE
     return Device.UPLINK
 
 

@@ -158,6 +158,13 @@ class Walk:
         """It is seen nowhere after its last point."""
         return Ending(Outcome.LOST, _place(self.hops[-1]) if self.hops else None, doubt=why)
 
+    def unsent(self, veth: Link | None, why: str) -> Ending:
+        """It does not leave its pod: the host's end would have been the first to see it."""
+        if veth is None:
+            return self.lost(why)
+        place = Place(node=self.node, device=Device.POD, direction=Direction.IN, ifname=veth.ifname)
+        return Ending(Outcome.LOST, place, doubt=why)
+
     def unknown(self, missing: str) -> Ending:
         """Nobody can say, for want of a fact."""
         return Ending(

@@ -7,7 +7,9 @@ from typing import Any, TypeAlias, get_type_hints
 from tracer.core.rules import (
     address,
     backend,
+    bridge,
     checksum,
+    cni,
     destinations,
     device,
     direct,
@@ -18,9 +20,11 @@ from tracer.core.rules import (
     gbp,
     generic,
     host,
+    hostlocal,
     interface,
     mtu,
     nat,
+    neighbours,
     pod,
     policy,
     port,
@@ -31,6 +35,7 @@ from tracer.core.rules import (
     underlay,
     uplink,
     uplink_mtu,
+    veth,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
@@ -95,8 +100,18 @@ CATALOGUE: tuple[Rule, ...] = (
     filters.masq_pod_to_pod,
     filters.rules_flushed,
     switches.br_netfilter_off,
-    # The pods' own edge.
-    pod.veth_detached,
+    # The pods' own edge: which configuration made them, their bridge, their veths, themselves.
+    cni.other_cni_config,
+    bridge.cni0_down,
+    bridge.cni0_no_ip,
+    bridge.cni0_wrong_subnet,
+    veth.veth_detached,
+    veth.veth_down,
+    pod.pod_gone,
+    pod.pod_route_missing,
+    # What runs out.
+    hostlocal.hostlocal_exhausted,
+    neighbours.neigh_table_overflow,
     *LAST,
 )
 

@@ -41,6 +41,9 @@ def kernel(way: WayView) -> tuple[Evidence, ...]:
     if end.drop is not None:
         place = f"{end.place.node} freed {packets} in {end.drop.caller or 'an unnamed function'}"
         return (Evidence(label="kernel", value=end.drop.reason or "no reason", source=place),)
+    if not end.sample.hops:
+        where = f"{end.place.node} {end.place.ifname}, where they begin"
+        return (Evidence(label="seen", value=f"0 of {end.total}", source=where),)
     if end.outcome is Outcome.LOST:
         where = f"{end.place.node} {end.place.ifname} {end.place.direction.value}"
         return (Evidence(label="last seen", value=packets, source=where),)
