@@ -1,6 +1,6 @@
 """THE CATALOGUE: every rule, in order of precedence of causes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeAlias, get_type_hints
 
@@ -9,25 +9,32 @@ from tracer.core.rules import (
     checksum,
     device,
     direct,
+    duplicates,
     entries,
     filters,
     forwarding,
     gbp,
     generic,
     host,
+    leftovers,
+    moved,
     mtu,
+    own_device,
     pod,
+    podcidrs,
     policy,
     port,
     publicip,
     routes,
     switches,
     underlay,
+    unpublished,
     uplink,
     uplink_mtu,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
+from tracer.model.path import Way
 
 Said: TypeAlias = Finding | tuple[Finding, ...] | None
 """Nothing, one fault, or several of a kind."""
@@ -40,10 +47,16 @@ LAST: tuple[Rule, ...] = (generic.unexplained_drop, generic.unexplained_loss)
 """Asked only where no other rule explains how the packets ended."""
 
 CATALOGUE: tuple[Rule, ...] = (
+    # Without a lease of its own a node has no part in the overlay.
+    podcidrs.podcidr_not_assigned,
+    podcidrs.podcidr_outside_network,
+    duplicates.duplicate_podcidr,
+    unpublished.annotations_missing,
     # The devices have to fit together before any entry matters.
     uplink.uplink_down,
     port.vxlan_module_missing,
     port.vxlan_port_taken,
+    own_device.own_flannel1_down,
     device.peer_flannel1_down,
     device.port_mismatch,
     device.vni_mismatch,
@@ -60,6 +73,8 @@ CATALOGUE: tuple[Rule, ...] = (
     host.ip_forward_off,
     policy.policy_route,
     direct.directrouting_asymmetric,
+    leftovers.stale_route_deleted_node,
+    moved.podcidr_moved_race,
     routes.routes_lost,
     entries.neigh_missing,
     entries.fdb_missing,
@@ -86,6 +101,23 @@ CATALOGUE: tuple[Rule, ...] = (
     pod.veth_detached,
     *LAST,
 )
+
+
+SAME_FAULT = (("own-flannel1-down", "peer-flannel1-down"),)
+"""Rules that say one thing of one node, from the two ends of a way."""
+
+
+def one_for_same(findings: Iterable[Finding]) -> list[Finding]:
+    """Without what another finding says already: that counts which explains requests, else replies,
+    else the first that spoke."""
+    kept = {(finding.rule, finding.node): finding for finding in findings}
+    for row in SAME_FAULT:
+        for node in dict.fromkeys(node for rule, node in kept if rule in row):
+            alike = [one for one in kept.values() if one.rule in row and one.node == node]
+            alike.sort(key=lambda one: (not one.explains, one.way is not Way.REQUEST))
+            for one in alike[1:]:
+                del kept[(one.rule, node)]
+    return list(kept.values())
 
 
 def slug(rule: Rule) -> str:

@@ -2,7 +2,7 @@
 
 from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.fingerprints import mac_changed, stuck_at_sender
+from tracer.core.rules.fingerprints import diverted, mac_changed, stuck_at_sender
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device
@@ -24,6 +24,9 @@ def neigh_missing(way: WayView) -> Finding | None:
     """
     crossing = way.crossing
     if crossing is None or crossing.mac is not None or mac_changed(way.case, way.sender):
+        return None
+    if way.receiver_lease.defect is not None or diverted(way) is not None:
+        # No entry is due: the lease is ignored, or the route is a deleted node's.
         return None
     lease = way.receiver_lease
     state = crossing.neighbour.state if crossing.neighbour is not None else "no entry"
@@ -68,6 +71,8 @@ def fdb_missing(way: WayView) -> Finding | None:
     if crossing is None or crossing.mac is None or crossing.fdb is not None:
         return None
     lease = way.receiver_lease
+    if lease.defect is not None or diverted(way) is not None:
+        return None
     if lease.vtep_mac is not None and crossing.mac != lease.vtep_mac:
         # The neighbour entry is wrong before the FDB is asked.
         return None
@@ -111,6 +116,8 @@ def fdb_wrong_dst_dead(way: WayView) -> Finding | None:
     if crossing is None or crossing.dst is None or crossing.fdb is None:
         return None
     case, dst, lease = way.case, crossing.dst, way.receiver_lease
+    if diverted(way) is not None:
+        return None
     if case.owner_of(dst) is not None or dst == lease.public_ip_overwrite:
         return None
     vtep, tables = way.receiver_vtep, way.receiver_tables

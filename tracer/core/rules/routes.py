@@ -5,11 +5,9 @@ from ipaddress import ip_network
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.entries import NO_PEER_REPAIRS
-from tracer.core.rules.fingerprints import peer_fdb, permanent
-from tracer.core.rules.neighbourhood import cannot_come_up
+from tracer.core.rules.fingerprints import disowned, ended_unrouted, peer_fdb, permanent
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
-from tracer.model.observation import Device, Direction
 from tracer.model.state import Link
 
 STEP = Step.ROUTES
@@ -23,12 +21,14 @@ def routes_lost(way: WayView) -> Finding | None:
     The kernel removes a device's routes when the device goes down; flanneld does not write them
     again (flannel #869, #1759; from v0.27.4 it makes a deleted device again, but empty).
     """
-    if not way.crosses or _on_its_way(way):
+    if not way.crosses or on_its_way(way):
         return None
-    vtep = way.sender_vtep
-    if vtep is None or (not vtep.up and not _was_flannels(way, vtep)):
+    vtep, lease = way.sender_vtep, way.receiver_lease
+    if vtep is None or not vtep.up:
         return None
-    lease = way.receiver_lease
+    if lease.defect is not None or disowned(way):
+        # Peers that ignore a lease have no route to lose; a peer removed whole is no lost route.
+        return None
     cidr = lease.pod_cidr or way.dst
     return Finding(
         rule="routes-lost",
@@ -37,14 +37,7 @@ def routes_lost(way: WayView) -> Finding | None:
         device=vtep.ifname,
         sentence=f"{way.sender} has no route to {cidr} by {vtep.ifname}.",
         evidence=(
-            Evidence(
-                label="expected",
-                value=f"{cidr} via {_network(cidr)} dev {vtep.ifname} onlink",
-                source=f"lease of {way.receiver}",
-            ),
-            Evidence(
-                label="actual", value=_answer(way), source=f"{way.sender} routes", differs=True
-            ),
+            *_routes(way, f"{cidr} via {_network(cidr)} dev {vtep.ifname} onlink"),
             *_history(way, vtep),
             *proof.kernel(way),
         ),
@@ -60,16 +53,19 @@ def routes_lost(way: WayView) -> Finding | None:
             NO_PEER_REPAIRS,
         ),
         way=way.way,
-        explains=_ended_unrouted(way),
+        explains=ended_unrouted(way),
     )
 
 
-def _was_flannels(way: WayView, vtep: Link) -> bool:
-    """The device is down: packets ended for want of the routes that flanneld had written to it."""
-    return _ended_unrouted(way) and not cannot_come_up(way.case, way.sender, vtep)
+def _routes(way: WayView, expected: str) -> tuple[Evidence, Evidence]:
+    actual = route_words(way)
+    return (
+        Evidence(label="expected", value=expected, source=f"lease of {way.receiver}"),
+        Evidence(label="actual", value=actual, source=f"{way.sender} routes", differs=True),
+    )
 
 
-def _on_its_way(way: WayView) -> bool:
+def on_its_way(way: WayView) -> bool:
     """The sender's tables answer with something other than "no route" or the default route."""
     route, lease = way.route.route, way.receiver_lease
     if way.crossing is not None:
@@ -86,7 +82,8 @@ def _on_its_way(way: WayView) -> bool:
     return cidr is not None and shorter >= ip_network(cidr, strict=False).prefixlen
 
 
-def _answer(way: WayView) -> str:
+def route_words(way: WayView) -> str:
+    """The sender's route for these packets, as `ip route` prints it; `none`: there is none."""
     route = way.route.route
     if route is None:
         return "none"
@@ -99,15 +96,6 @@ def _answer(way: WayView) -> str:
 
 def _history(way: WayView, vtep: Link) -> tuple[Evidence, ...]:
     """What the other two tables tell about how the route went."""
-    if not vtep.up:
-        return (
-            Evidence(
-                label="device",
-                value="down",
-                source=f"{way.sender} link {vtep.ifname}",
-                differs=True,
-            ),
-        )
     state = way.case.state(way.sender)
     if peer_fdb(state, vtep) and not permanent(state, vtep):
         return (
@@ -118,20 +106,6 @@ def _history(way: WayView, vtep: Link) -> tuple[Evidence, ...]:
             ),
         )
     return ()
-
-
-def _ended_unrouted(way: WayView) -> bool:
-    """Freed for want of a route, stuck before the VTEP, or left by the uplink without VXLAN."""
-    end = way.end
-    if end is not None and end.place is None:
-        # A host without a route refuses to send at all.
-        return not way.from_pod
-    if end is None or not end.on(way.sender):
-        return False
-    if end.freed("IP_INNOROUTES", "IP_OUTNOROUTES", "NEIGH_FAILED"):
-        return not end.outer
-    leaked = end.on(way.sender, Device.UPLINK) and not end.outer
-    return leaked or end.lost_at(way.sender, Device.BRIDGE, Direction.IN)
 
 
 def _network(cidr: str) -> str:
