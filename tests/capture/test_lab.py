@@ -124,6 +124,7 @@ FAULTS = (
     "peer-flannel1-down",
     "cloud-sg-8472",
     "ip-forward-off",
+    "forward-drop",
 )
 
 
@@ -149,15 +150,6 @@ def test_captures_give_the_rule_and_the_node_of_the_live_trace(lab: Universe, fo
     assert wires.verdict.outcome in (Outcome.UNKNOWN, Outcome.LOST)
     if wires.verdict.rule is not None:
         assert (wires.verdict.rule, wires.findings[0].node) == (rule, diagnosis.findings[0].node)
-
-
-@pytest.mark.parametrize("folder", ["forward-drop"], indirect=True)
-def test_a_drop_that_only_its_reason_explains_is_a_loss_at_the_same_place(
-    lab: Universe, folder: Path
-) -> None:
-    found = words(diagnose(bundle_of(folder, "any")))
-    assert live(lab)[1:4] == ["forward-drop", *found[2:]]
-    assert found[:2] == ["LOST", "unexplained-loss"]
 
 
 def test_a_healthy_ping_is_delivered_and_its_entries_are_held_against_the_leases(

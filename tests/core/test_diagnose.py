@@ -142,11 +142,11 @@ def test_udp_needs_no_reply() -> None:
 
 
 def test_another_backend_is_named_and_that_is_all() -> None:
-    api = cluster(nodes={"node-b": api_node("node-b", backend_type="host-gw")})
-    told = judge(case(paths=[lost(UPLINK_OUT)], cluster=api))
+    nodes = {name: api_node(name, backend_type="host-gw") for name in ("node-a", "node-b")}
+    told = judge(case(paths=[lost(UPLINK_OUT)], cluster=cluster(nodes=nodes)))
     assert words(told) == ("UNKNOWN", "-", "-", "-", "-")
     assert told.verdict.sentence == (
-        "flannel's backend on node-b is host-gw: flantrace follows vxlan only."
+        "flannel's backend on node-a is host-gw: flantrace follows vxlan only."
     )
     assert (told.verdict.exit_code, told.findings) == (3, ())
     assert (told.overlay.vni, told.overlay.port) == (None, None)

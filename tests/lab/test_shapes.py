@@ -303,10 +303,17 @@ def test_of_two_families_the_one_that_is_asked_for_is_traced(answers: dict[str, 
 
 
 @pytest.mark.parametrize("shape", ["mixed"])
-def test_a_node_of_another_backend_is_named(answers: dict[str, Any]) -> None:
+def test_a_node_of_another_backend_is_named_where_packets_for_it_end(
+    answers: dict[str, Any],
+) -> None:
     told = answers["to the odd node"]
-    assert told["verdict"]["sentence"] == OTHER_BACKEND.format("node-c")
-    assert (told["exit code"], told["paths"], told["findings"]) == (3, [], [])
+    verdict = told["verdict"]
+    assert (verdict["rule"], verdict["node"], verdict["reason"], told["exit code"]) == (
+        "backend-type-mixed", "node-a", "IP_INNOROUTES", 1
+    )  # fmt: skip
+    assert [(one["rule"], one["node"]) for one in told["findings"]] == [
+        ("backend-type-mixed", "node-c")
+    ]
 
 
 @pytest.mark.parametrize("shape", ["direct-routing"])

@@ -22,7 +22,24 @@ def block(node: str, way: str, between: tuple[str, str]) -> tuple[str, str]:
     return BLOCK.format(verb="add", **words) + " action block", BLOCK.format(verb="delete", **words)
 
 
+INGRESS = (
+    "nft add table netdev other; add chain netdev other c"
+    " { type filter hook ingress device flannel.1 priority 0; policy drop; }"
+)
+OUTPUT = "ip netns exec node-a iptables -{} OUTPUT -p udp --dport 8472 -j DROP"
+LATE = "ip netns exec node-a iptables -t mangle -{} POSTROUTING -p udp --dport 8472 -j DROP"
+
 FAULTS = {
+    "a chain of nft's that no hook of IP knows": (
+        f"ip netns exec node-b {INGRESS}", "ip netns exec node-b nft delete table netdev other",
+        "node-b flannel.1 NETFILTER_DROP",
+    ),
+    "a firewall drops what the node itself sends": (
+        OUTPUT.format("A"), OUTPUT.format("D"), "node-a flannel.1 NETFILTER_DROP",
+    ),
+    "a firewall drops it as it leaves": (
+        LATE.format("A"), LATE.format("D"), "node-a eth0 NETFILTER_DROP",
+    ),
     "forwarding is blocked where the packet starts": (
         *block("node-a", "fwd", PODS), "node-a cni0 XFRM_POLICY",
     ),
@@ -59,6 +76,26 @@ def test_a_fault_without_a_name_is_located_from_both_sides(lab: Universe, locate
     assert back == f"DROPPED unexplained-drop {located}"
 
 
+RULES = {
+    "a firewall drops what the node itself sends": "-A OUTPUT -p udp",
+    "a firewall drops it as it leaves": "-A POSTROUTING -p udp",
+}
+
+
+@pytest.mark.parametrize("located", RULES, indirect=True)
+def test_a_rule_of_the_firewall_is_quoted_all_the_same(
+    lab: Universe, located: str, request: pytest.FixtureRequest
+) -> None:
+    told = lab.flantrace("--lab", "pod-a", "pod-b", "--no-save").stdout
+    assert located.split()[0] in told
+    assert RULES[request.node.callspec.params["located"]] in told
+
+
+def unseen(name: str) -> bool:
+    return name not in RULES
+
+
+@pytest.mark.parametrize("located", [name for name in FAULTS if unseen(name)], indirect=True)
 def test_tables_that_do_not_show_it_are_said_not_to(lab: Universe, located: str) -> None:
     told = lab.flantrace("--lab", "pod-a", "pod-b", "--no-save").stdout
     assert "what stops them is in no table that flantrace reads" in " ".join(told.split())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases import bundle_of, names
+from tests.cases import bundle_of, names, spares
 from tests.chromium import Chromium, Page, size_of
 from tests.render.gallery import GALLERY, HOSTILE, hostile
 from tracer.bundle.archive import read
@@ -70,7 +70,7 @@ def test_text_from_elsewhere_breaks_no_layout_and_runs_nothing(
     assert page.requests() == [(tmp_path / "report.html").as_uri()]
 
 
-@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("healthy")])
+@pytest.mark.parametrize("name", [name for name in names() if not spares(name)])
 def test_the_first_screen_has_cause_proof_and_fix(page: Page, tmp_path: Path, name: str) -> None:
     show(page, tmp_path, recorded(name), DESK)
     for part in (".who", ".verdict", ".cause", ".answer .proof", ".answer .fix"):

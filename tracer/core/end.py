@@ -17,6 +17,7 @@ FREED_BY = {
     "IP_INHDR": ("ip_forward", "ip6_forward"),
     "NO_SOCKET": ("__udp4_lib_rcv", "__udp6_lib_rcv", "udp_queue_rcv_one_skb"),
     "VXLAN_VNI_NOT_FOUND": ("vxlan_rcv",),
+    "LOCAL_MAC": ("vxlan_rcv",),
     "VXLAN_INVALID_HDR": ("vxlan_rcv",),
     "UDP_CSUM": ("__udp4_lib_rcv", "__udp6_lib_rcv", "udp_queue_rcv_one_skb"),
     "PKT_TOO_BIG": ("ip_forward", "ip6_forward"),

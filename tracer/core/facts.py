@@ -110,6 +110,17 @@ class Facts:
         """The node that peers reach under an address of a NAT (public-ip-overwrite)."""
         return next((one.node for one in self.leases if one.public_ip_overwrite == ip), None)
 
+    def hidden_by_nat(self, node: str, ip: Ip) -> bool:
+        """Others are published by the address of their NAT, this node by its own, which it is."""
+        lease = self._lease.get((node, 6 if ":" in ip else 4))
+        if lease is None or lease.public_ip != ip or lease.public_ip_overwrite is not None:
+            return False
+        return self._spans_nat
+
+    @cached_property
+    def _spans_nat(self) -> bool:
+        return any(lease.public_ip_overwrite is not None for lease in self.leases)
+
     @cached_property
     def subnets(self) -> dict[Net, tuple[str, ...]]:
         """Pod CIDR -> the nodes to which Kubernetes gave it: one, if all is well."""

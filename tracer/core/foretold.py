@@ -17,7 +17,8 @@ def foretold(case: Case, findings: tuple[Finding, ...], matches: str) -> Verdict
     for way in case.ways:
         doubted = next((path for path in way.paths if path.outcome is Outcome.UNKNOWN), None)
         if doubted is not None:
-            return _verdict(Outcome.UNKNOWN, UNKNOWN, _doubt(doubted), way=way.way)
+            rule = _explaining(way, findings)
+            return _verdict(Outcome.UNKNOWN, UNKNOWN, _doubt(doubted), rule=rule, way=way.way)
     ways = " and ".join(NOUN[way.way][1] for way in case.ways if way.paths)
     full = next((path.size for way in case.ways for path in way.full), None)
     large = f", those of {full} B too" if full is not None else ""
@@ -46,12 +47,16 @@ def _ends(way: WayView, end: WayEnd, findings: tuple[Finding, ...]) -> Verdict:
         end.outcome,
         FAULT,
         f"by the tables, {how} {node}{at}: {what}{why}.",
-        rule=next((f.rule for f in findings if f.explains and f.way is way.way), None),
+        rule=_explaining(way, findings),
         node=node,
         device=device,
         reason=end.drop.reason if end.drop is not None else None,
         way=way.way,
     )
+
+
+def _explaining(way: WayView, findings: tuple[Finding, ...]) -> str | None:
+    return next((f.rule for f in findings if f.explains and f.way is way.way), None)
 
 
 def _doubt(path: Path) -> str:

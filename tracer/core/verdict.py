@@ -3,6 +3,7 @@
 from tracer.core.case import Case, WayView
 from tracer.core.end import WayEnd
 from tracer.core.foretold import foretold
+from tracer.core.leases import VXLAN
 from tracer.core.words import NOUN, end_word, watcher
 from tracer.model.bundle import AgentEnd
 from tracer.model.diagnosis import Finding, Severity, Tally, Verdict
@@ -48,12 +49,16 @@ def _blind(case: Case) -> str | None:
 
 
 def other_backend(case: Case) -> str | None:
-    """flannel's backend in words, if it is not the one that flantrace follows."""
+    """flannel's backend in words, if neither end's is the one that flantrace follows."""
     source, destination = case.request.source.node, case.request.destination.node
     if source == destination:
         return None
-    for lease in case.leases:
-        if lease.node in (source, destination) and lease.backend_type not in (None, "vxlan"):
+    ends = [lease for lease in case.leases if lease.node in (source, destination)]
+    if any(lease.backend_type == VXLAN for lease in ends):
+        # Where the other end's is another one, that is a fault, and packets show where.
+        return None
+    for lease in ends:
+        if lease.backend_type is not None:
             return f"flannel's backend on {lease.node} is {lease.backend_type}"
     return None
 

@@ -10,11 +10,14 @@ from tracer.core.diagnose import diagnose
 from tracer.core.facts import Facts
 from tracer.core.predict import predicted
 from tracer.model.bundle import Bundle
+from tracer.model.diagnosis import Severity
 from tracer.model.path import Outcome, Path, Way
 
 CASES = names()
 MASQUERADED = {"healthy-host-network", "masq-pod-to-pod"}
 IN_NO_TABLE = {name for name in CASES if hidden(name)}
+DOUBTFUL = {"public-ip-nat"}
+"""What tables hint at and cannot prove: whether a gateway leads to an address behind a NAT."""
 
 
 def recording(name: str) -> Bundle:
@@ -64,10 +67,18 @@ def test_the_packets_end_where_the_tables_say(name: str) -> None:
 def test_and_pass_the_points_that_the_tables_say(name: str) -> None:
     """A masqueraded packet is another to a trace; the tables know that it is the same."""
     for seen, told in both(name):
-        assert points(told)[: len(points(seen))] == points(seen)
+        there, here = points(told), points(seen)
+        assert here in (there[: len(here)], there[-len(here) :])
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sorted(DOUBTFUL))
+def test_or_the_answer_is_unknown_with_a_warning(name: str) -> None:
+    told = diagnose(prediction(name))
+    assert (told.verdict.outcome, told.verdict.rule) == (Outcome.UNKNOWN, name)
+    assert [(f.rule, f.severity) for f in told.findings] == [(name, Severity.WARNING)]
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in DOUBTFUL])
 def test_and_leave_no_doubt(name: str) -> None:
     """Every fault of the catalogue that a node's tables show is foretold, firewalls included."""
     assert [told.doubt for _, told in both(name) if told.outcome is Outcome.UNKNOWN] == []

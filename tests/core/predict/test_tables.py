@@ -92,7 +92,7 @@ def test_a_healthy_overlay_delivers(way: Way) -> None:
         (with_link(state(A), "eth0", up=False), "dropped a flannel.1 IP_OUTNOROUTES"),
         (with_fdb(state(A), mac(B), underlay(A)), "dropped a flannel.1 IP_INHDR"),
         (with_link(state(B), "flannel.1", mac="02:00:00:00:00:9"), "dropped b flannel.1 OTHERHOST"),
-        (with_link(state(B), "flannel.1", mac=mac(A)), "dropped b eth0 LOCAL_MAC"),
+        (with_link(state(B), "flannel.1", mac=mac(A)), "dropped b flannel.1 LOCAL_MAC"),
         (with_vxlan(state(B), port=4789), "dropped b eth0 NO_SOCKET"),
         (with_link(state(B), "flannel.1", up=False), "dropped b eth0 NO_SOCKET"),
         (with_vxlan(state(B), vni=2), "dropped b eth0 VXLAN_VNI_NOT_FOUND"),
@@ -163,9 +163,18 @@ def test_a_frame_for_a_node_that_lives_is_taken_in_there_and_is_for_another() ->
 
 
 def test_a_node_that_was_not_read_ends_the_prediction_in_doubt() -> None:
-    path = small(bundle(with_fdb(state(A), mac(B), underlay("node-c"))))
+    """node-c has node-b's MAC: its VTEP takes the frame in and routes it on, by unread tables."""
+    twin = api_node("node-c", backend_data=f'{{"VNI":1,"VtepMAC":"{mac(B)}"}}')
+    led_there = with_fdb(state(A), mac(B), underlay("node-c"))
+    path = small(bundle(led_there, cluster=cluster(nodes={"node-c": twin})))
     assert words(path) == "unknown a eth0"
     assert path.doubt == "state of node-c: not recorded"
+
+
+def test_a_third_nodes_lease_is_enough_to_know_that_it_has_no_use_for_a_frame() -> None:
+    path = small(bundle(with_fdb(state(A), mac(B), underlay("node-c"))))
+    assert words(path) == "lost a eth0"
+    assert path.doubt == "node-c has 192.0.2.13, and its VTEP has another MAC"
 
 
 def test_a_direct_route_needs_neither_neighbour_nor_fdb_entry() -> None:

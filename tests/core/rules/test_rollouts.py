@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.builders import ETH0, cluster, pod_cidr, state, underlay
+from tests.builders import ETH0, cluster, pod_cidr, state, underlay, vtep_ip
 from tests.cases import SWAPPED, bundle_of
-from tests.changes import with_link, with_vxlan, without_route
+from tests.changes import with_link, with_vxlan, without_neighbours, without_route
 from tests.core.examine.test_examine import examined, named
 from tests.core.rules.asking import ask, case, explained, found, rules_of, words
 from tests.paths import UPLINK_IN, UPLINK_OUT, all_well, dropped, freed_on, lost
@@ -102,8 +102,8 @@ def test_a_frame_that_is_cut_off_has_no_mark_to_show(kept: int) -> None:
 
 
 def direct(node: str, peer: str) -> NodeState:
-    """The route that DirectRouting writes for a peer."""
-    before = without_route(state(node), pod_cidr(peer))
+    """The route that DirectRouting writes for a peer, and nothing else."""
+    before = without_neighbours(without_route(state(node), pod_cidr(peer)), vtep_ip(peer))
     route = Route(destination=pod_cidr(peer), gateway=underlay(peer), ifindex=ETH0)
     return replace(before, routes=(*before.routes, route))
 
@@ -149,18 +149,42 @@ def test_that_the_sender_checks_strictly_on_its_uplink_is_no_matter() -> None:
     assert found(directrouting_asymmetric, meant).severity is Severity.WARNING
 
 
-def test_a_direct_route_that_nobody_configured_is_rp_filters_affair() -> None:
-    by_hand = case(direct("node-b", "node-a"))
-    assert ask(directrouting_asymmetric, by_hand) is None
-    assert ask(directrouting_asymmetric, by_hand, Way.REPLY) is None
-
-
 def test_bare_packets_that_vanish_between_the_nodes_are_dropped_by_the_network() -> None:
     gone = bare(lost(UPLINK_OUT))
     both = (direct("node-a", "node-b"), direct("node-b", "node-a"))
     told = judge(case(*both, paths=[gone], cluster=configured(',"DirectRouting":true')))
     assert words(told)[1] == "directrouting-asymmetric"
     assert "drops packets that bear pods' own addresses" in told.findings[0].sentence
+
+
+def test_a_direct_route_by_hand_is_rp_filters_affair_but_for_bare_packets() -> None:
+    """DirectRouting writes no neighbour; beside a route by hand flannel's own is still there."""
+    by_hand = replace(direct("node-a", "node-b"), neighbours=state("node-a").neighbours)
+    for way in (Way.REQUEST, Way.REPLY):
+        assert ask(directrouting_asymmetric, case(by_hand), way) is None
+    refused = case(by_hand, strict(state("node-b")), paths=[SPOOFED])
+    assert judge(refused).verdict.rule == "directrouting-asymmetric"
+
+
+@pytest.mark.parametrize("on", [("node-a", "node-b"), ("node-b",)])
+def test_that_all_check_sources_strictly_is_fine_where_all_route_directly(
+    on: tuple[str, ...],
+) -> None:
+    """What comes in bare is never held against the way by which VXLAN would come."""
+    nodes = [direct("node-a", "node-b"), direct("node-b", "node-a")]
+    calm = case(
+        *(strict(node) if node.node in on else node for node in nodes),
+        paths=[bare(path) for path in all_well()],
+        cluster=configured(',"DirectRouting":true'),
+    )
+    assert judge(calm).findings == ()
+
+
+def test_half_a_change_that_is_refused_is_said_once_and_by_its_cause() -> None:
+    """node-a strict as well: what comes from node-b by VXLAN would go back bare."""
+    node_a = strict(direct("node-a", "node-b"))
+    told = judge(case(node_a, strict(state("node-b")), paths=[SPOOFED]))
+    assert rules_of(told) == {"directrouting-asymmetric"}
 
 
 def test_direct_on_both_sides_is_fine() -> None:

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from tests.builders import mac, state, underlay
 from tests.changes import with_address, with_link, without_fdb, without_route
+from tests.core.examine.test_examine import examined, named, stopped
 from tests.core.rules.asking import ask, case, explained, found, rules_of, words
 from tests.paths import (
     FULL,
@@ -68,6 +69,14 @@ def test_a_cable_that_is_out_is_no_matter_of_ip_link() -> None:
     assert "has no carrier" in finding.sentence
     assert finding.explains
     assert not any("ip link set" in line for line in finding.fix)
+
+
+def test_a_check_knows_that_nothing_passes_a_cable_that_is_out() -> None:
+    unplugged = replace(with_link(state("node-a"), "eth0", carrier=False), pods=())
+    examination = examined(unplugged)
+    assert named(examination) == {("uplink-down", "node-a")}
+    assert stopped(examination) == {"a>b", "a>c", "b>a", "c>a"}
+    assert {one.rule for one in examination.reach} == {"uplink-down"}
 
 
 def test_an_uplink_that_is_up_and_leads_nowhere_has_no_route() -> None:

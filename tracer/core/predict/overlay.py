@@ -46,13 +46,17 @@ def _unresolved(walk: Walk, vtep: Link, gateway: Ip) -> Ending:
 
 
 def _encapsulated(walk: Walk, vtep: Link, vxlan: Vxlan, dst: Ip) -> At | Ending:
-    """vxlan_xmit_one asks for a route from its local address, by the device it is bound to."""
+    """vxlan_xmit_one asks for a route from its local address, by whatever device.
+
+    The device that the VTEP is bound to counts for its default entry only: an FDB entry without
+    `via` has no remote_ifindex (vxlan_fdb_parse; measured).
+    """
     tables = walk.tables
     if vxlan.local is not None and not tables.has_address(vxlan.local):
         return walk.freed(vtep, Device.VTEP, "IP_OUTNOROUTES", "vxlan_xmit_one")
     if tables.has_address(dst):
-        return _bypassed(walk, vxlan)
-    answer = tables.route(dst, src=vxlan.local, oif=vxlan.underlay_ifindex)
+        return _bypassed(walk, vxlan, dst)
+    answer = tables.route(dst, src=vxlan.local)
     uplink = tables.link(answer.route.ifindex) if answer.route is not None else None
     if answer.kind in (*REFUSED, "none") or uplink is None or not uplink.up:
         return walk.freed(vtep, Device.VTEP, "IP_OUTNOROUTES", "vxlan_xmit_one")
@@ -81,14 +85,17 @@ def _group(walk: Walk, vxlan: Vxlan) -> int | None:
     return walk.filtered.packet.mark
 
 
-def _bypassed(walk: Walk, vxlan: Vxlan) -> At | Ending:
+def _bypassed(walk: Walk, vxlan: Vxlan, dst: Ip) -> At | Ending:
     """To an address of its own the kernel does not send: it takes the frame straight in again.
 
-    encap_bypass_if_local looks for a device of this VNI and port; without one it frees the packet.
+    encap_bypass_if_local looks for a device of this VNI, port and family; without one it frees the
+    packet.
     """
     for link in walk.tables.state.links:
         here = link.vxlan
-        if here is not None and link.up and (here.vni, here.port) == (vxlan.vni, vxlan.port):
+        if here is None or not link.up or _in_ipv6(here) is not (":" in dst):
+            continue
+        if (here.vni, here.port) == (vxlan.vni, vxlan.port):
             walk.came_by, walk.bypassed = link, True
             return At.VTEP_TAKES_IN
     return walk.lost("sent to an address of the node itself")
@@ -104,17 +111,24 @@ def uplink_puts_out(walk: Walk) -> At | Ending:
     hop = route.gateway or (outer.dst if outer is not None else walk.dst)
     meant = outer.dst if outer is not None else hop
     owner = walk.facts.owner_of(meant) or walk.facts.behind(meant)
-    if owner is None and route.gateway is None and not _answers(tables, uplink, hop):
+    # Without a carrier the kernel forgets who answered there (neigh_carrier_down).
+    if not uplink.carrier or (
+        owner is None and route.gateway is None and not _answers(tables, uplink, hop)
+    ):
         return walk.freed(uplink, Device.UPLINK, "NEIGH_FAILED", "neigh_invalidate")
     walk.passes(uplink, Device.UPLINK, Direction.OUT)
     if owner is None:
         return walk.lost(f"no node has {meant}")
     if _kept_by(walk, owner):
         return walk.lost(f"{owner} takes {walk.dst} for an address of its own pods")
+    if _foreign(walk, owner):
+        return walk.lost(f"{owner} has {meant}, and its VTEP has another MAC")
+    if outer is not None and route.gateway is not None and walk.facts.hidden_by_nat(owner, meant):
+        return walk.unknown(f"whether {route.gateway} leads to {meant} is in no table")
     sender = walk.node
     walk.node = owner
     into = _uplink_of(walk.tables, meant)
-    if into is None or not into.up or _frame(walk, uplink) > into.mtu:
+    if into is None or not (into.up and into.carrier) or _frame(walk, uplink) > into.mtu:
         walk.node = sender
         return walk.lost(_not_taken(owner, into))
     walk.came_by = into
@@ -128,6 +142,14 @@ def _kept_by(walk: Walk, owner: str) -> bool:
         return False
     subnets = (net for net, nodes in facts.subnets.items() if owner in nodes)
     return any(ip_address(walk.dst) in ip_network(net) for net in subnets)
+
+
+def _foreign(walk: Walk, owner: str) -> bool:
+    """A third node's VTEP takes it in and frees it: to know that, its lease is enough."""
+    if walk.outer is None or owner in (walk.source.node, walk.destination.node):
+        return False
+    known = owner in walk.facts.bundle.nodes
+    return not known and walk.facts.lease(owner, walk.family).vtep_mac not in (None, walk.dst_mac)
 
 
 def _answers(tables: Tables, uplink: Link, ip: Ip) -> bool:
@@ -146,6 +168,8 @@ def _not_taken(node: str, link: Link | None) -> str:
         return f"the uplink of {node} is not known"
     if not link.up:
         return f"{link.ifname} of {node} is down"
+    if not link.carrier:
+        return f"{link.ifname} of {node} has no carrier"
     return f"{link.ifname} of {node} takes no more than {link.mtu} B"
 
 
@@ -216,7 +240,8 @@ def _unpacked(walk: Walk, uplink: Link, outer: Outer) -> At | Ending:
     if walk.group is None and not vxlan.gbp:
         walk.doubts.append(f"{walk.node} frees what carries a mark, and whether it does is unclear")
     if walk.src_mac is not None and walk.src_mac == vtep.mac:
-        return walk.freed(uplink, Device.UPLINK, "LOCAL_MAC", "vxlan_rcv")
+        # vxlan_set_mac has given it to the VTEP by then (eth_type_trans).
+        return walk.freed(vtep, Device.VTEP, "LOCAL_MAC", "vxlan_rcv")
     walk.came_by, walk.outer = vtep, None
     return At.VTEP_TAKES_IN
 

@@ -3,6 +3,7 @@
 from tracer.core.case import Case, Crossing, WayView
 from tracer.core.leases import lacking
 from tracer.core.rules import proof, remedies
+from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.fingerprints import (
     diverted,
     mac_changed,
@@ -11,6 +12,7 @@ from tracer.core.rules.fingerprints import (
     peer_routes,
     stuck_at_sender,
     twin_reached,
+    update_ignored,
 )
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
@@ -112,7 +114,7 @@ def vtepmac_annotation_stale(way: WayView) -> Finding | None:
     if vtep is None or vtep.mac is None or (crossing is None and mac is None):
         return None
     lease = way.receiver_lease
-    if lease.vtep_mac == vtep.mac or mac_changed(way.case, way.receiver):
+    if lease.vtep_mac == vtep.mac or mac_changed(way.case, way.receiver) or backends_differ(way):
         return None
     node = way.case.api_node(way.receiver)
     if node is not None and lacking(node, lease.family):
@@ -183,6 +185,7 @@ def neigh_stale_one_node(way: WayView) -> Finding | None:
         or mac_changed(way.case, way.receiver)
         or twin_reached(way) is not None
         or diverted(way) is not None
+        or update_ignored(way)
     ):
         return None
     others = _other_senders(way)

@@ -6,9 +6,12 @@ from typing import Any, TypeAlias, get_type_hints
 
 from tracer.core.rules import (
     address,
+    backend,
     checksum,
+    destinations,
     device,
     direct,
+    dualstack,
     duplicates,
     entries,
     filters,
@@ -16,9 +19,11 @@ from tracer.core.rules import (
     gbp,
     generic,
     host,
+    interface,
     leftovers,
     moved,
     mtu,
+    nat,
     own_device,
     pod,
     podcidrs,
@@ -27,6 +32,7 @@ from tracer.core.rules import (
     publicip,
     routes,
     switches,
+    twins,
     underlay,
     unpublished,
     uplink,
@@ -52,6 +58,8 @@ CATALOGUE: tuple[Rule, ...] = (
     podcidrs.podcidr_outside_network,
     duplicates.duplicate_podcidr,
     unpublished.annotations_missing,
+    # Nodes of different backends have nothing to do with each other.
+    backend.backend_type_mixed,
     # The devices have to fit together before any entry matters.
     uplink.uplink_down,
     port.vxlan_module_missing,
@@ -61,13 +69,18 @@ CATALOGUE: tuple[Rule, ...] = (
     device.port_mismatch,
     device.vni_mismatch,
     gbp.gbp_mismatch,
-    # A changed MAC makes stale annotations; a stale annotation makes stale neighbours.
+    # Whose MAC it is; a changed MAC makes stale annotations, and these make stale neighbours.
+    twins.vtepmac_duplicate,
     address.mac_changed_under_running_flannel,
     address.vtepmac_annotation_stale,
+    dualstack.dualstack_update_ignored,
     address.neigh_stale_one_node,
-    # Addresses of the underlay: published twice, moved, or dead.
+    # Addresses of the underlay: published twice, moved, out of reach, another's, or dead.
     publicip.public_ip_duplicate,
     publicip.node_ip_changed_vxlan_local_stale,
+    interface.wrong_interface,
+    nat.public_ip_nat,
+    destinations.fdb_wrong_dst_live,
     entries.fdb_wrong_dst_dead,
     # Entries that are absent, in the order in which the kernel asks for them.
     host.ip_forward_off,

@@ -27,16 +27,35 @@ def directrouting_asymmetric(way: WayView) -> Finding | None:
     there, back = _kind(way, way.sender), _kind(way, way.receiver)
     if (there, back) == (DIRECT, DIRECT):
         return _blocked(way)
+    direct = routed_directly_by(way)
+    if direct is None and (there, back) == (DIRECT, TUNNEL):
+        # Bare packets that the receiver refuses at its uplink, whoever wrote the route.
+        strict = _checks_strictly(way, way.receiver, way.sender)
+        direct = way.sender if strict else None
+    if direct is None:
+        return None
+    tunnelled = way.receiver if direct == way.sender else way.sender
+    return _asymmetric(way, direct=direct, tunnelled=tunnelled)
+
+
+def routed_directly_by(way: WayView) -> str | None:
+    """The one of the two nodes whose flannel routes directly while the other's does by VXLAN.
+
+    A route that somebody wrote by hand leads there as well, but flannel's neighbour is still
+    beside it: DirectRouting writes none (vxlan_network.go:299-309).
+    """
+    kinds = {node: _kind(way, node) for node in (way.sender, way.receiver)}
+    if set(kinds.values()) != {DIRECT, TUNNEL}:
+        return None
+    node = next(node for node, kind in kinds.items() if kind == DIRECT)
     conf = way.case.net_conf
-    meant = conf is not None and conf.direct_routing
-    # Where nobody configured it, a direct route is somebody's own: whoever refuses its way back
-    # (rp-filter) is what stops packets, but for bare ones that a node takes in by its uplink.
-    strict = (there, back) == (DIRECT, TUNNEL) and _checks_strictly(way, way.receiver, way.sender)
-    if strict or (meant and (there, back) == (DIRECT, TUNNEL)):
-        return _asymmetric(way, direct=way.sender, tunnelled=way.receiver)
-    if (there, back) == (TUNNEL, DIRECT) and meant:
-        return _asymmetric(way, direct=way.receiver, tunnelled=way.sender)
-    return None
+    if conf is not None and conf.direct_routing:
+        return node
+    peer = way.receiver_lease if node == way.sender else way.sender_lease
+    vtep, gateway = way.case.vtep(node), (peer.pod_cidr or "").partition("/")[0]
+    tables = way.case.tables(node, "neighbours")
+    by_hand = vtep is not None and tables.neighbour(vtep.ifindex, gateway) is not None
+    return None if by_hand else node
 
 
 def _kind(way: WayView, node: str) -> str | None:

@@ -2,12 +2,16 @@
 
 from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.fingerprints import diverted, mac_changed, stuck_at_sender
+from tracer.core.rules.fingerprints import (
+    diverted,
+    left_for_nobody,
+    mac_changed,
+    stuck_at_sender,
+    update_ignored,
+)
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
-from tracer.model.observation import Device
 from tracer.model.packet import Ip
-from tracer.model.path import Outcome
 
 STEP = Step.ENTRIES
 
@@ -120,6 +124,8 @@ def fdb_wrong_dst_dead(way: WayView) -> Finding | None:
         return None
     if case.owner_of(dst) is not None or dst == lease.public_ip_overwrite:
         return None
+    if update_ignored(way):
+        return None
     vtep, tables = way.receiver_vtep, way.receiver_tables
     local = vtep.vxlan.local if vtep is not None and vtep.vxlan is not None else None
     if local is not None and local == dst and not tables.has_address(local):
@@ -133,11 +139,11 @@ def fdb_wrong_dst_dead(way: WayView) -> Finding | None:
         device=crossing.vtep.ifname,
         sentence=f"{way.sender}'s FDB sends frames for {way.receiver} to {dst}, which is the"
         " address of no node.",
-        evidence=(*_destinations(way, crossing, local), *proof.kernel(way)),
+        evidence=(*destinations(way, crossing, local), *proof.kernel(way)),
         hits=f"every node that sends to {lease.pod_cidr}"
         if published_wrong
         else f"everything that {way.sender} sends to {lease.pod_cidr}",
-        fix=_redirect(way, crossing, published_wrong),
+        fix=redirect(way, crossing, published_wrong),
         confirm=remedies.show_tables(way.sender, crossing.vtep)[1:],
         useless=(NO_PEER_REPAIRS, remedies.CNI_FILES),
         way=way.way,
@@ -145,7 +151,10 @@ def fdb_wrong_dst_dead(way: WayView) -> Finding | None:
     )
 
 
-def _destinations(way: WayView, crossing: Crossing, local: Ip | None) -> tuple[Evidence, ...]:
+def destinations(
+    way: WayView, crossing: Crossing, local: Ip | None, whose: str = ""
+) -> tuple[Evidence, ...]:
+    """Advertised, programmed and actual underlay address of the receiver."""
     lease, dst = way.receiver_lease, crossing.dst
     return (
         Evidence(
@@ -157,7 +166,7 @@ def _destinations(way: WayView, crossing: Crossing, local: Ip | None) -> tuple[E
         Evidence(
             label="programmed",
             value=dst or proof.NONE,
-            source=f"{way.sender} fdb {crossing.mac}",
+            source=f"{way.sender} fdb {crossing.mac}{whose}",
             differs=True,
         ),
         Evidence(
@@ -168,19 +177,8 @@ def _destinations(way: WayView, crossing: Crossing, local: Ip | None) -> tuple[E
     )
 
 
-def left_for_nobody(way: WayView) -> bool:
-    """The outer packet left the sender, or tried to, and reached nobody."""
-    end = way.end
-    if end is None or not end.on(way.sender, Device.UPLINK, Device.VTEP):
-        return False
-    if end.freed("NEIGH_FAILED"):
-        return end.on(way.sender, Device.UPLINK)
-    return end.freed("IP_OUTNOROUTES") or (
-        end.outcome is Outcome.LOST and end.outer and end.on(way.sender, Device.UPLINK)
-    )
-
-
-def _redirect(way: WayView, crossing: Crossing, published_wrong: bool) -> tuple[str, ...]:
+def redirect(way: WayView, crossing: Crossing, published_wrong: bool) -> tuple[str, ...]:
+    """Where the address is put right: at the lease, or in the sender's own table."""
     if published_wrong:
         return (
             f"restart flanneld on {way.receiver}; it publishes its present address, and peers"

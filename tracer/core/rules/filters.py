@@ -11,8 +11,7 @@ from tracer.core.netfilter.probe import Probe
 from tracer.core.netfilter.ruleset import NFT
 from tracer.core.netfilter.stopped import rules_of
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.firewall import Stop, quoted, stops
-from tracer.core.tables import Tables
+from tracer.core.rules.firewall import Stop, quoted, stop_of
 from tracer.core.views import NodeView
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
@@ -38,9 +37,9 @@ def raw_or_tc_drop(way: WayView) -> Finding | None:
     Neither INPUT nor FORWARD ever sees them, so that no accept there helps. Policy agents and other
     CNIs leave such rules and programs behind.
     """
-    for stop in stops(way):
-        if stop.before_routing:
-            return _by_rule(way, stop)
+    stop = stop_of(way)
+    if stop is not None and stop.before_routing:
+        return _by_rule(way, stop)
     return _by_program(way)
 
 
@@ -52,10 +51,10 @@ def _by_rule(way: WayView, stop: Stop) -> Finding:
         rule="raw-or-tc-drop",
         severity=Severity.ERROR,
         node=node,
-        device=stop.ifname,
+        device=stop.place.ifname,
         sentence=f"The firewall of {node} drops {what} before it routes them: PREROUTING of"
         f" {where}.",
-        evidence=(*(proof.kernel(way) if stop.ended else ()), *quoted(stop.decision, node)),
+        evidence=(*proof.kernel(way), *quoted(stop.decision, node)),
         hits=_hits(stop),
         fix=(
             "remove the rule, and whatever wrote it or left it behind:",
@@ -69,14 +68,14 @@ def _by_rule(way: WayView, stop: Stop) -> Finding:
             "restarting flannel: it has no rule in PREROUTING",
         ),
         way=way.way,
-        explains=stop.ended,
+        explains=True,
     )
 
 
 def _hits(stop: Stop) -> str:
     if stop.hook == "input":
         return f"every node that sends to pods of {stop.node}"
-    return f"what the rule fits of what comes in at {stop.ifname} of {stop.node}"
+    return f"what the rule fits of what comes in at {stop.place.ifname} of {stop.node}"
 
 
 def _deletion(line: Line) -> str:
@@ -143,21 +142,21 @@ def masq_pod_to_pod(way: WayView) -> Finding | None:
     """
     if not way.crosses or not way.from_pod or not way.to_pod:
         return None
-    tables = way.case.tables(way.sender, "links")
-    bridge, route = tables.bridge(), way.route.route
-    out = tables.link(route.ifindex) if route is not None else None
-    if bridge is None or out is None or not _inside(way.src, way.sender_lease.pod_cidr):
+    asked = _new_connection(way)
+    if asked is None:
         return None
-    decision = _rewriting(way, tables, bridge.ifname, out.ifname)
-    if decision is None:
+    hooks = ("prerouting", "forward", "postrouting")
+    *_, decision = rules_of(way.case.state(way.sender)).course(hooks, asked)
+    if decision.hook != "postrouting" or not decision.rewrites:
         return None
+    node, out = way.sender, asked.oif or ""
     return Finding(
         rule="masq-pod-to-pod",
         severity=Severity.WARNING,
-        node=(node := way.sender),
-        device=out.ifname,
+        node=node,
+        device=out,
         sentence=f"{node} rewrites the source of what its pods send to other nodes' pods:"
-        f" {way.dst} sees {_rewritten(way, decision, out.ifname)} instead of {way.src}.",
+        f" {way.dst} sees {_rewritten(way, decision, out)} instead of {way.src}.",
         evidence=(
             Evidence(
                 label="rule",
@@ -173,7 +172,7 @@ def masq_pod_to_pod(way: WayView) -> Finding | None:
             " and masqueradeAll, firewalld's masquerade, ipMasq of a CNI configuration:",
             remedies.on(node, "iptables-save -t nat | grep -n -e MASQUERADE -e SNAT"),
         ),
-        confirm=(remedies.on(node, f"tcpdump -ni {out.ifname} host {way.dst}"),),
+        confirm=(remedies.on(node, f"tcpdump -ni {out} host {way.dst}"),),
         useless=(
             "restarting flannel: its rules return before its own masquerading, and any rule behind"
             " them still applies",
@@ -182,23 +181,27 @@ def masq_pod_to_pod(way: WayView) -> Finding | None:
     )
 
 
-def _rewriting(way: WayView, tables: Tables, iif: str, oif: str) -> Decision | None:
-    """The rule that gives the pods' packets another source as they leave; None: none does."""
-    hooks = ("prerouting", "forward", "postrouting")
-    *_, decision = rules_of(tables.state).course(hooks, _new(way, iif, oif))
-    return decision if decision.hook == "postrouting" and decision.rewrites else None
-
-
 def _inside(ip: Ip, cidr: str | None) -> bool:
     return cidr is not None and ip_address(ip) in ip_network(cidr, strict=False)
 
 
-def _new(way: WayView, iif: str, oif: str) -> Probe:
-    """The first packet of a connection: only that one meets the nat chains."""
-    echo = 128 if way.case.family == 6 else 8
-    protocol = "icmpv6" if way.case.family == 6 else "icmp"
+def _new_connection(way: WayView) -> Probe | None:
+    """Its first packet: only that one meets the nat chains. None: the way is not known."""
+    tables = way.case.tables(way.sender, "links")
+    bridge, route = tables.bridge(), way.route.route
+    out = tables.link(route.ifindex) if route is not None else None
+    if bridge is None or out is None or not _inside(way.src, way.sender_lease.pod_cidr):
+        # A pod outside of its node's subnet is masqueraded by flannel's own rules, and rightly.
+        return None
+    six = way.case.family == 6
     return Probe(
-        src=way.src, dst=way.dst, protocol=protocol, icmp_type=echo, icmp_code=0, iif=iif, oif=oif
+        src=way.src,
+        dst=way.dst,
+        protocol="icmpv6" if six else "icmp",
+        icmp_type=128 if six else 8,
+        icmp_code=0,
+        iif=bridge.ifname,
+        oif=out.ifname,
     )
 
 

@@ -1,8 +1,10 @@
 """What a node's tables tell of its history, and what an end of packets tells of their tables."""
 
+from collections.abc import Iterator
 from ipaddress import ip_network
+from itertools import islice
 
-from tracer.core.case import Case, WayView
+from tracer.core.case import Case, MissingFact, WayView
 from tracer.core.expect import Expectation, expectation
 from tracer.core.facts import Facts
 from tracer.core.tables import Tables
@@ -36,6 +38,41 @@ def stuck_at_sender(way: WayView) -> bool:
         or end.lost_at(way.sender, Device.BRIDGE, Direction.IN)
         or end.lost_at(way.sender, Device.VTEP, Direction.OUT)
     )
+
+
+def ended_unrouted(way: WayView) -> bool:
+    """Freed for want of a route, stuck before the VTEP, or left by the uplink without VXLAN."""
+    end = way.end
+    if end is not None and end.place is None:
+        # A host without a route refuses to send at all.
+        return not way.from_pod
+    if end is None or not end.on(way.sender):
+        return False
+    if end.freed("IP_INNOROUTES", "IP_OUTNOROUTES", "NEIGH_FAILED"):
+        return not end.outer
+    leaked = end.on(way.sender, Device.UPLINK) and not end.outer
+    return leaked or end.lost_at(way.sender, Device.BRIDGE, Direction.IN)
+
+
+def left_for_nobody(way: WayView) -> bool:
+    """The outer packet left the sender, or tried to, and reached nobody."""
+    end = way.end
+    if end is None or not end.on(way.sender, Device.UPLINK, Device.VTEP):
+        return False
+    if end.freed("NEIGH_FAILED"):
+        return end.on(way.sender, Device.UPLINK)
+    return end.freed("IP_OUTNOROUTES") or (
+        end.outcome is Outcome.LOST and end.outer and end.on(way.sender, Device.UPLINK)
+    )
+
+
+def left_for(way: WayView, other: str) -> bool:
+    """The outer packet went to another node than the receiver, whether or not that was watched."""
+    end = way.end
+    if end is None:
+        return False
+    lost = end.outer and end.lost_at(way.sender, Device.UPLINK, Direction.OUT)
+    return lost or end.on(other, Device.UPLINK, Device.VTEP)
 
 
 def mac_changed(case: Case, node: str) -> bool:
@@ -80,20 +117,6 @@ def peer_routes(state: NodeState, vtep: Link) -> list[str]:
 def permanent(state: NodeState, vtep: Link) -> list[str]:
     """Addresses of the VTEP's PERMANENT neighbours: those that flanneld wrote."""
     return [n.ip for n in state.neighbours if n.ifindex == vtep.ifindex and n.state == "PERMANENT"]
-
-
-def ended_unrouted(way: WayView) -> bool:
-    """Freed for want of a route, stuck before the VTEP, or left by the uplink without VXLAN."""
-    end = way.end
-    if end is not None and end.place is None:
-        # A host without a route refuses to send at all.
-        return not way.from_pod
-    if end is None or not end.on(way.sender):
-        return False
-    if end.freed("IP_INNOROUTES", "IP_OUTNOROUTES", "NEIGH_FAILED"):
-        return not end.outer
-    leaked = end.on(way.sender, Device.UPLINK) and not end.outer
-    return leaked or end.lost_at(way.sender, Device.BRIDGE, Direction.IN)
 
 
 def disowned(way: WayView) -> bool:
@@ -176,3 +199,62 @@ def _leads_to_a_node(tables: Tables, vtep: Link, gateway: Ip, facts: Facts) -> b
     fdb = tables.fdb(vtep.ifindex, mac)
     owner = facts.owner_of(fdb.dst) if fdb is not None and fdb.dst is not None else None
     return owner is not None and all(lease.node != owner for lease in facts.leases)
+
+
+OTHERS = 8
+"""Third nodes that are asked; of a thousand these tell enough."""
+
+
+def update_ignored(way: WayView) -> bool:
+    """The sender kept what it knew of one family of a dual-stack peer, and has the other right.
+
+    flannel drops an update in which either family is unchanged (kube.go, handleUpdateLeaseEvent).
+    A third node that is right although its flanneld is older speaks for a missed event instead.
+    """
+    try:
+        other = 6 if way.case.family == 4 else 4
+        if not _outdated(way, way.case.family, way.sender):
+            return False
+        if _outdated(way, other, way.sender) is not False:
+            return False
+    except MissingFact:
+        return False
+    return not any(_contradicts(way, name) for name in islice(_third_nodes(way), OTHERS))
+
+
+def _third_nodes(way: WayView) -> Iterator[str]:
+    return (name for name in way.case.bundle.nodes if name not in (way.sender, way.receiver))
+
+
+def _contradicts(way: WayView, name: str) -> bool:
+    """Its entries are right, and its flanneld did not start after the receiver's."""
+    try:
+        if _outdated(way, way.case.family, name) is not False:
+            return False
+    except MissingFact:
+        return False
+    since, changed = way.case.flannel_pod(name), way.case.flannel_pod(way.receiver)
+    if since is None or changed is None or since.started is None or changed.started is None:
+        return True
+    return since.started <= changed.started
+
+
+def _outdated(way: WayView, family: int, node: str) -> bool | None:
+    """The node's entries for the receiver are not what lease and device say; None: not known.
+
+    MissingFact: it has no lease of that family, or something was not read.
+    """
+    facts, receiver = way.case.facts, way.receiver
+    lease, vtep = facts.lease(receiver, family), facts.vtep(receiver, family)
+    own = facts.vtep(node, family)
+    if vtep is None or own is None or lease.pod_cidr is None or lease.vtep_mac != vtep.mac:
+        return None
+    if not facts.tables(receiver, "addresses").has_address(lease.public_ip or ""):
+        return None
+    tables = facts.tables(node, "neighbours", "fdb")
+    gateway = str(ip_network(lease.pod_cidr, strict=False).network_address)
+    entry = tables.neighbour(own.ifindex, gateway)
+    if entry is None or entry.mac is None:
+        return None
+    fdb = tables.fdb(own.ifindex, entry.mac)
+    return entry.mac != lease.vtep_mac or (fdb is not None and fdb.dst != lease.public_ip)

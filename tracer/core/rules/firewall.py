@@ -1,24 +1,18 @@
-"""Where firewalls stop the packets of a way: asked of the nodes' own rules, and quoted."""
+"""The firewall that ended the packets of a way: asked of the node's own rules, and quoted."""
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
-from tracer.core.case import MissingFact, WayView
+from tracer.core.case import WayView
 from tracer.core.end import WayEnd
 from tracer.core.netfilter.decision import Decision, Outcome
 from tracer.core.netfilter.decision import Way as Line
-from tracer.core.netfilter.probe import Probe
 from tracer.core.netfilter.stopped import probe_of, rules_of
-from tracer.core.rules.datagrams import vxlan_port
 from tracer.core.tables import Tables
 from tracer.model.diagnosis import Evidence
 from tracer.model.observation import Device, Direction
-from tracer.model.packet import Packet
-from tracer.model.path import Way
-from tracer.model.request import ProbeKind
+from tracer.model.packet import Inner
+from tracer.model.path import Place, Way
 
 MOST = 3
 """Lines that are quoted where several may have stopped a packet."""
@@ -26,35 +20,19 @@ MOST = 3
 BEFORE = "prerouting"
 
 
-class Course(NamedTuple):
-    """The hooks that packets of a way meet on a node behind one device."""
+class Stop(NamedTuple):
+    """A firewall that ended the packets of a way."""
 
-    node: str
-    devices: tuple[Device, ...]
-    """The first names the place; the kernel may name another for one that came in by it."""
-    ifname: str
+    place: Place
     hook: str
-    """The one behind PREROUTING: `forward` of the inner packet, `input` of the outer one."""
-    asked: Probe
+    """The one behind PREROUTING there: `forward` of the inner packet, `input` of the outer one."""
+    decision: Decision | None
+    """What stops them, or may; its `hook` is where. None: nothing that was read does."""
 
     @property
-    def outer(self) -> bool:
-        """It is the outer packet that meets them."""
-        return self.hook == "input"
-
-
-class Stop(NamedTuple):
-    """A firewall that stops the packets of a way."""
-
-    node: str
-    device: Device
-    ifname: str
-    hook: str
-    """That of the course; `decision.hook` is where it happens."""
-    decision: Decision | None
-    """None: the kernel says so, and nothing that was read does."""
-    ended: bool
-    """The packets ended there; else it would stop them, if they came that far."""
+    def node(self) -> str:
+        """Whose firewall it is."""
+        return self.place.node
 
     @property
     def before_routing(self) -> bool:
@@ -73,153 +51,92 @@ class Stop(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def stops(way: WayView) -> tuple[Stop, ...]:
-    """The firewall that ended the packets of a way, and those that they did not come to any more.
+def stop_of(way: WayView) -> Stop | None:
+    """By the kernel's word; where that was not heard, by a rule that certainly stops them.
 
-    What they passed let them pass; a way that nothing stopped has none.
+    None: no firewall did, or at a hook that the packets of pods do not meet there.
     """
     end = way.end
-    if end is None:
-        return ()
-    found: list[Stop] = []
-    for course in _courses(way):
-        if not found and _ended_at(way, end, course):
-            found += _stop_there(way, end, course)
-        elif _is_ahead(way, end, course):
-            decision = _first_stop(way, course)
-            if decision is not None and decision.certain:
-                found.append(_stop(course, decision, ended=False))
-    return tuple(found)
-
-
-def _stop(course: Course, decision: Decision | None, *, ended: bool) -> Stop:
-    return Stop(course.node, course.devices[0], course.ifname, course.hook, decision, ended)
-
-
-def _stop_there(way: WayView, end: WayEnd, course: Course) -> Iterator[Stop]:
-    """By the kernel's word, or where it was not heard by a rule that certainly does it."""
-    decision = _first_stop(way, course)
-    certain = decision is not None and decision.certain
-    if end.freed("NETFILTER_DROP"):
-        yield _stop(course, decision, ended=True)
-    elif certain:
-        lost = any(end.lost_at(course.node, device, Direction.IN) for device in course.devices)
-        yield _stop(course, decision, ended=lost)
-
-
-def _first_stop(way: WayView, course: Course) -> Decision | None:
-    """What stops them at PREROUTING or at the hook behind it, certainly; else what may."""
-    tables = way.case.facts.tables_if_read(course.node)
-    if tables is None:
+    hook = _hook(way, end) if end is not None else None
+    if end is None or end.place is None or hook is None:
         return None
+    decision = _first_stop(way, end, end.place, hook)
+    certain = decision is not None and decision.certain
+    lost = certain and end.lost_at(end.place.node, end.place.device, Direction.IN)
+    if not lost and not end.freed("NETFILTER_DROP"):
+        return None
+    if decision is None and _dumped(way, end):
+        # What was read lets them pass: a chain of another family (bridge, netdev) or a rule that
+        # came and went. Where it ended them is known, and no more.
+        return None
+    return Stop(end.place, hook, decision)
+
+
+def _dumped(way: WayView, end: WayEnd) -> bool:
+    tables = _tables(way, end)
+    return tables is not None and bool(tables.state.firewall)
+
+
+def stopping(way: WayView) -> Decision | None:
+    """Whatever hook it is at: the first rule that certainly stops such packets on that node."""
+    end = way.end
+    tables = _tables(way, end) if end is not None else None
+    hop = end.last_hop if end is not None else None
+    if tables is None or hop is None or hop.packet is None or hop.drop is None:
+        return None
+    asked = probe_of(hop.packet, state=None)
+    for hook in ("output", "postrouting"):
+        decision = rules_of(tables.state).verdict(hook, asked)
+        if decision.certain and not decision.passes:
+            return decision
+    return None
+
+
+def _hook(way: WayView, end: WayEnd) -> str | None:
+    """What comes behind PREROUTING where they ended."""
+    if end.on(way.receiver, Device.UPLINK) and end.outer:
+        return "input"
+    at_sender = end.on(way.sender, Device.BRIDGE, Device.POD)
+    if end.outer or not (at_sender or end.on(way.receiver, Device.VTEP, Device.UPLINK)):
+        return None
+    tables, hop = _tables(way, end), end.last_hop
+    inner = hop.packet.inner if hop is not None and hop.packet is not None else None
+    # Packets for an address of the node itself meet INPUT at the same place.
+    own = tables is not None and inner is not None and tables.has_address(inner.dst)
+    return None if own else "forward"
+
+
+def _first_stop(way: WayView, end: WayEnd, place: Place, hook: str) -> Decision | None:
+    """What stops them at PREROUTING or at the hook behind it, certainly; else what may."""
+    tables, hop = _tables(way, end), end.last_hop
+    if tables is None or hop is None or hop.packet is None:
+        return None
+    state = "new" if end.outer or way.way is Way.REQUEST else "established"
+    asked = probe_of(
+        hop.packet,
+        state=state,
+        iif=place.ifname or None,
+        oif=_leaves_by(tables, hop.packet.inner, place) if hook == "forward" else None,
+    )
     last: Decision | None = None
-    for decision in rules_of(tables.state).course((BEFORE, course.hook), course.asked):
-        if decision.certain or (decision.passes is None and decision.hook == course.hook):
+    for decision in rules_of(tables.state).course((BEFORE, hook), asked):
+        if decision.certain or (decision.passes is None and decision.hook == hook):
             return decision
         if decision.passes is None:
             last = decision
     return last
 
 
-def _ended_at(way: WayView, end: WayEnd, course: Course) -> bool:
-    if not end.on(course.node, *course.devices) or end.outer is not course.outer:
-        return False
-    tables = way.case.facts.tables_if_read(course.node)
-    to = course.asked.dst
-    # Packets for the node's own address meet INPUT at the same place.
-    return course.outer or tables is None or to is None or not tables.has_address(to)
+def _tables(way: WayView, end: WayEnd) -> Tables | None:
+    return way.case.facts.tables_if_read(end.place.node) if end.place is not None else None
 
 
-def _is_ahead(way: WayView, end: WayEnd, course: Course) -> bool:
-    """The packets ended before they came to this course."""
-    if not way.crosses or end.place is None:
-        return way.crosses
-    if end.place.node != way.receiver:
-        return course.node == way.receiver and way.sender != way.receiver
-    return end.outer and course.node == way.receiver and not course.outer
-
-
-def _courses(way: WayView) -> Iterator[Course]:
-    """The pod's packet on the sender, the outer packet and the inner one on the receiver."""
-    for course in (_leaving, _arriving, _unpacked):
-        try:
-            found = course(way)
-        except MissingFact:
-            continue
-        if found is not None:
-            yield found
-
-
-def _leaving(way: WayView) -> Course | None:
-    tables = way.case.tables(way.sender, "links")
-    bridge = tables.bridge() if way.from_pod else None
-    if bridge is None:
+def _leaves_by(tables: Tables, inner: Inner | None, place: Place) -> str | None:
+    if inner is None:
         return None
-    devices = (Device.BRIDGE, Device.POD)
-    out = way.route.route
-    asked = _inner(way, bridge.ifname, _name(tables, out.ifindex if out is not None else None))
-    return Course(way.sender, devices, bridge.ifname, "forward", asked)
-
-
-def _unpacked(way: WayView) -> Course | None:
-    tables = way.case.tables(way.receiver, "links")
-    vtep, bridge = way.case.vtep(way.receiver), tables.bridge()
-    if vtep is None or way.sender == way.receiver:
-        return None
-    came_by, device, end = vtep.ifname, Device.VTEP, way.end
-    if end is not None and end.on(way.receiver, Device.UPLINK) and not end.outer and end.place:
-        # DirectRouting: it comes in bare.
-        came_by, device = end.place.ifname, Device.UPLINK
-    asked = _inner(way, came_by, bridge.ifname if bridge is not None and way.to_pod else None)
-    return Course(way.receiver, (device,), came_by, "forward", asked)
-
-
-def _arriving(way: WayView) -> Course | None:
-    """The outer packet as it was seen; else as the sender's tables would have it."""
-    seen = _seen_outer(way)
-    if seen is not None:
-        asked = probe_of(seen)
-    else:
-        crossing = way.crossing
-        vxlan = crossing.vtep.vxlan if crossing is not None else None
-        if crossing is None or vxlan is None or crossing.dst is None:
-            return None
-        port = vxlan_port(way)
-        asked = Probe(src=vxlan.local, dst=crossing.dst, protocol="udp", dport=port)
-    tables = way.case.tables(way.receiver, "links", "addresses")
-    held = (each.ifindex for each in tables.state.addresses if each.ip == asked.dst)
-    uplink = tables.link(next(held, None)) or tables.uplink(None)
-    if uplink is None:
-        return None
-    there = replace(asked, iif=uplink.ifname)
-    return Course(way.receiver, (Device.UPLINK,), uplink.ifname, "input", there)
-
-
-def _seen_outer(way: WayView) -> Packet | None:
-    hops = way.end.sample.hops if way.end is not None else ()
-    packets = (hop.packet for hop in hops if hop.packet is not None)
-    return next((each for each in packets if each.outer is not None), None)
-
-
-def _inner(way: WayView, iif: str, oif: str | None) -> Probe:
-    """The pod's packet as it was seen last; where none was, as it is sent."""
-    state = "new" if way.way is Way.REQUEST else "established"
-    hops = way.end.sample.hops if way.end is not None else ()
-    seen = [hop.packet.inner for hop in hops if hop.packet is not None and hop.packet.inner]
-    if seen:
-        return probe_of(Packet(inner=seen[-1]), state=state, iif=iif, oif=oif)
-    plan = way.case.request.plan
-    kind = plan.kind if plan is not None else ProbeKind.ICMP
-    echo = (8 if way.way is Way.REQUEST else 0) if kind is ProbeKind.ICMP else None
-    return Probe(
-        src=way.src, dst=way.dst, protocol=kind.value, icmp_type=echo, state=state, iif=iif,
-        oif=oif,
-    )  # fmt: skip
-
-
-def _name(tables: Tables, ifindex: int | None) -> str | None:
-    link = tables.link(ifindex)
-    return link.ifname if link is not None else None
+    answer = tables.route(inner.dst, src=inner.src, iif=place.ifname)
+    out = tables.link(answer.route.ifindex) if answer.route is not None else None
+    return out.ifname if out is not None else None
 
 
 def quoted(decision: Decision | None, node: str) -> tuple[Evidence, ...]:

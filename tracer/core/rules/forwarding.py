@@ -4,7 +4,7 @@ from tracer.core.case import WayView
 from tracer.core.netfilter.flannel import stands_elsewhere
 from tracer.core.netfilter.stopped import rules_of
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.firewall import Stop, quoted, stops
+from tracer.core.rules.firewall import Stop, quoted, stop_of
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.packet import Net
@@ -31,7 +31,7 @@ def firewalld_forward_reject(way: WayView) -> Finding | None:
         rule="firewalld-forward-reject",
         severity=Severity.ERROR,
         node=node,
-        device=stop.ifname,
+        device=stop.place.ifname,
         sentence=f"{whose} of {node} rejects the pods' packets where {node} forwards them"
         + (f"; their sender is told {told}." if told else "."),
         evidence=_evidence(way, stop),
@@ -49,7 +49,7 @@ def firewalld_forward_reject(way: WayView) -> Finding | None:
             "opening udp 8472: that is the outer packet, which came in",
         ),
         way=way.way,
-        explains=stop.ended,
+        explains=True,
     )
 
 
@@ -68,7 +68,7 @@ def nft_other_table_drop(way: WayView) -> Finding | None:
         rule="nft-other-table-drop",
         severity=Severity.ERROR,
         node=node,
-        device=stop.ifname,
+        device=stop.place.ifname,
         sentence=f"Firewall table {table}, chain {line.chain}, of {node} drops the pods' packets;"
         " an accept in another table does not help.",
         evidence=(*_evidence(way, stop), *_in_both_backends(stop, way)),
@@ -80,7 +80,7 @@ def nft_other_table_drop(way: WayView) -> Finding | None:
             " ends its own only",
         ),
         way=way.way,
-        explains=stop.ended,
+        explains=True,
     )
 
 
@@ -98,7 +98,7 @@ def forward_drop(way: WayView) -> Finding | None:
         rule="forward-drop",
         severity=Severity.ERROR,
         node=node,
-        device=stop.ifname,
+        device=stop.place.ifname,
         sentence=f"The firewall of {node} drops the pods' packets where {node} forwards them.",
         evidence=_evidence(way, stop),
         hits=_hits(way, stop),
@@ -114,16 +114,16 @@ def forward_drop(way: WayView) -> Finding | None:
             " ends all",
         ),
         way=way.way,
-        explains=stop.ended,
+        explains=True,
     )
 
 
 def _stop(way: WayView, rule: str) -> Stop | None:
     """What stops the way's packets at FORWARD, if it is this rule's affair."""
-    for stop in stops(way):
-        if stop.hook == "forward" and not stop.before_routing and _kind(way, stop) == rule:
-            return stop
-    return None
+    stop = stop_of(way)
+    if stop is None or stop.hook != "forward" or stop.before_routing:
+        return None
+    return stop if _kind(way, stop) == rule else None
 
 
 def _kind(way: WayView, stop: Stop) -> str:
@@ -150,8 +150,7 @@ def pod_network(way: WayView) -> Net:
 
 
 def _evidence(way: WayView, stop: Stop) -> tuple[Evidence, ...]:
-    kernel = proof.kernel(way) if stop.ended else ()
-    return (*kernel, *quoted(stop.decision, stop.node))
+    return (*proof.kernel(way), *quoted(stop.decision, stop.node))
 
 
 def _in_both_backends(stop: Stop, way: WayView) -> tuple[Evidence, ...]:

@@ -3,6 +3,7 @@
 from tracer.core.case import WayView
 from tracer.core.end import WayEnd
 from tracer.core.rules import proof, remedies
+from tracer.core.rules.firewall import quoted, stopping
 from tracer.core.words import count_of, end_word
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
@@ -26,10 +27,11 @@ def unexplained_drop(way: WayView) -> Finding | None:
         device=place.ifname,
         sentence=f"The kernel of {place.node} freed {_packets(way, end)} at {place.ifname}"
         f" ({reason or 'it names no reason'}, in {caller}); no rule of flantrace explains why.",
-        evidence=(*_decided(end), *proof.kernel(way)),
+        evidence=(*_decided(end), *proof.kernel(way), *_firewall(way, end)),
         hits=f"packets from {way.src} to {way.dst}, at least",
         fix=(
             "look at what decided there; the recording shows it to others, too:",
+            *((remedies.on(place.node, "nft list ruleset"),) if _filtered(end) else ()),
             remedies.on(place.node, f"ip route get {way.dst} from {way.src} iif {place.ifname}"),
             remedies.on(place.node, f"ip -s -s link show {place.ifname}"),
         ),
@@ -64,6 +66,15 @@ def unexplained_loss(way: WayView) -> Finding | None:
         way=way.way,
         explains=True,
     )
+
+
+def _filtered(end: WayEnd) -> bool:
+    return end.freed("NETFILTER_DROP")
+
+
+def _firewall(way: WayView, end: WayEnd) -> tuple[Evidence, ...]:
+    """The rule that stops what the node itself sends; else that no rule which was read does."""
+    return quoted(stopping(way), end.place.node) if _filtered(end) and end.place else ()
 
 
 def _what_is_missing(way: WayView, end: WayEnd, node: str) -> str:

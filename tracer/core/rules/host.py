@@ -4,7 +4,7 @@ from tracer.core.case import MissingFact, WayView
 from tracer.core.end import WayEnd
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import vxlan_port
-from tracer.core.rules.firewall import quoted, stops
+from tracer.core.rules.firewall import quoted, stop_of
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
@@ -20,21 +20,18 @@ def input_drop_8472(way: WayView) -> Finding | None:
     NETFILTER_DROP on the uplink, of the outer packet: before vxlan_rcv. flannel adds no rule for
     its port to INPUT.
     """
-    stop = next((stop for stop in stops(way) if stop.hook == "input"), None)
-    if stop is None or not way.crosses or stop.before_routing:
+    stop = stop_of(way)
+    if stop is None or not way.crosses or stop.hook != "input" or stop.before_routing:
         return None
     port = vxlan_port(way)
     return Finding(
         rule="input-drop-8472",
         severity=Severity.ERROR,
         node=way.receiver,
-        device=stop.ifname,
+        device=stop.place.ifname,
         sentence=f"The firewall of {way.receiver} drops VXLAN packets (udp {port}) as they come"
         " in.",
-        evidence=(
-            *(proof.kernel(way) if stop.ended else ()),
-            *quoted(stop.decision, way.receiver),
-        ),
+        evidence=(*proof.kernel(way), *quoted(stop.decision, way.receiver)),
         hits=f"every node that sends to pods of {way.receiver}",
         fix=(
             f"let udp {port} in from the other nodes, with the tool that keeps these rules:",
@@ -47,7 +44,7 @@ def input_drop_8472(way: WayView) -> Finding | None:
             "restarting flannel: it writes rules for FORWARD and POSTROUTING, none for INPUT",
         ),
         way=way.way,
-        explains=stop.ended,
+        explains=True,
     )
 
 

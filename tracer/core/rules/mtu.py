@@ -81,7 +81,11 @@ def _too_big(way: WayView, node: str, narrow: Link, sent: tuple[int, str]) -> Fi
         useless=(
             "restarting flannel: it writes subnet.env and makes flannel.1; pods and cni0 keep the"
             " MTU that they were made with",
-            "setting cni0's MTU by hand: that of the pods counts, and the next pod undoes it",
+            *(
+                ("setting cni0's MTU by hand: that of the pods counts, and the next pod undoes it",)
+                if at_sender
+                else ()
+            ),
         ),
         way=way.way,
         explains=_too_big_for(way, node),
@@ -111,6 +115,13 @@ def _number_after(key: str, text: str) -> str | None:
 
 
 def _make_pods_anew(way: WayView, node: str, narrow: Link) -> tuple[str, ...]:
+    vtep = way.receiver_vtep
+    if node == way.receiver and vtep is not None:
+        return (
+            f"give {narrow.ifname} the MTU of {vtep.ifname}, and make the pods of {node} anew:",
+            remedies.on(node, f"ip link set {narrow.ifname} mtu {vtep.mtu}"),
+            *_pods_anew(way, node),
+        )
     allow = "iptables -I OUTPUT -p icmp --icmp-type fragmentation-needed -j ACCEPT"
     if way.case.family == 6:
         allow = "ip6tables -I OUTPUT -p icmpv6 --icmpv6-type packet-too-big -j ACCEPT"

@@ -2,7 +2,7 @@
 
 from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.entries import left_for_nobody
+from tracer.core.rules.fingerprints import left_for_nobody
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.lease import Lease

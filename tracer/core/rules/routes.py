@@ -4,6 +4,7 @@ from ipaddress import ip_network
 
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
+from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.entries import NO_PEER_REPAIRS
 from tracer.core.rules.fingerprints import disowned, ended_unrouted, peer_fdb, permanent
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -21,7 +22,7 @@ def routes_lost(way: WayView) -> Finding | None:
     The kernel removes a device's routes when the device goes down; flanneld does not write them
     again (flannel #869, #1759; from v0.27.4 it makes a deleted device again, but empty).
     """
-    if not way.crosses or on_its_way(way):
+    if not way.crosses or on_its_way(way) or backends_differ(way):
         return None
     vtep, lease = way.sender_vtep, way.receiver_lease
     if vtep is None or not vtep.up:

@@ -8,7 +8,7 @@ from tracer.core.compare import route_text
 from tracer.core.end import WayEnd
 from tracer.core.reverse_path import filter_mode, filtered_out, way_back
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.direct import directrouting_asymmetric
+from tracer.core.rules.direct import routed_directly_by
 from tracer.core.tables import Tables
 from tracer.core.views import NodeView
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -42,7 +42,7 @@ def rp_filter(way: WayView) -> Finding | None:
     Strict (1) wants the very device that the packet came in by: right with symmetric tables, and
     a drop without a word to the sender where a route leads elsewhere.
     """
-    if way.case.family == 6 or not way.crosses or directrouting_asymmetric(way) is not None:
+    if way.case.family == 6 or not way.crosses or routed_directly_by(way) is not None:
         return None
     for entry in _entries(way):
         tables = way.case.tables(entry.node, "routes", "rules", "links")
@@ -55,8 +55,8 @@ def _entries(way: WayView) -> Iterator[Entry]:
     """The inner packet on the receiver's VTEP and on the sender's bridge, the outer one on the
     receiver's uplink. What came in there bare is another rule's affair.
     """
-    vtep = way.receiver_vtep
-    if vtep is not None:
+    vtep, direct = way.receiver_vtep, way.crossing is None and way.route.kind == "unicast"
+    if vtep is not None and not direct:
         yield Entry(way.receiver, Device.VTEP, vtep, way.src, way.dst)
     bridge = way.sender_tables.bridge() if way.from_pod else None
     if bridge is not None:

@@ -6,6 +6,8 @@ from tracer.core.case import MissingFact, WayView
 from tracer.core.ladder import came_in, lost_below
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, from_third_node, vxlan_port
+from tracer.core.rules.interface import published_elsewhere
+from tracer.core.rules.nat import NAT, behind_nat, may_be_nat, overwrite
 from tracer.core.rules.neighbourhood import is_dead, uplink_below
 from tracer.core.rules.publicip import twins
 from tracer.core.words import trace_command
@@ -152,20 +154,21 @@ def cloud_sg_8472(way: WayView) -> Finding | None:
     if not _vanished(way):
         return None
     vxlan, other, port = datagrams(way)
+    nat = (NAT,) if may_be_nat(way) else ()
     if other is None and vxlan is None:
         port = vxlan_port(way)
         sentence = (
             f"The network between {way.sender} and {way.receiver} drops udp {port}: a firewall"
             " that does not list it, or a fabric that takes the port for itself."
         )
-        return _lost_finding(way, CLOUD, sentence, port, (None, None), also=(NSX,))
+        return _lost_finding(way, CLOUD, sentence, port, (None, None), (NSX, *nat))
     if vxlan is not False or other is not False or port is None:
         return None
     sentence = (
         f"The network between {way.sender} and {way.receiver} drops udp {port} and udp {port + 1}"
         " alike."
     )
-    return _lost_finding(way, CLOUD, sentence, port, (False, False))
+    return _lost_finding(way, CLOUD, sentence, port, (False, False), nat)
 
 
 def _lost_finding(
@@ -261,12 +264,11 @@ def _open_port(way: WayView, port: int, also: tuple[str, ...]) -> tuple[str, ...
     nodes = _underlay_addresses(way)
     between = " and ".join(nodes) if len(nodes) == 2 else f"{way.sender} and {way.receiver}"
     first = f"let udp {port} pass between {between}, in the security group or firewall of both"
-    if not also:
-        return (first,)
-    return (
-        first + "; to see which it is, let flantrace test the ports (without --no-active)",
-        trace_command(way.case.request),
-    )
+    outside = overwrite(way, "or, where it is behind a NAT, name") if NAT in also else ()
+    if NSX not in also:
+        return (first, *outside)
+    which = "; to see which it is, let flantrace test the ports (without --no-active)"
+    return (first + which, trace_command(way.case.request), *outside)
 
 
 def _underlay_addresses(way: WayView) -> list[str]:
@@ -284,10 +286,12 @@ def _vanished(way: WayView) -> bool:
         return False
     if not end.outer or not end.lost_at(way.sender, Device.UPLINK, Direction.OUT):
         return False
-    if any(came_in(path, way.receiver) for path in way.paths) or twins(way):
+    if any(came_in(path, way.receiver) for path in way.paths):
         return False
     uplink = uplink_below(way.case, way.receiver)
     if uplink is not None and is_dead(uplink):
+        return False
+    if twins(way) or behind_nat(way) or published_elsewhere(way):
         return False
     lease = way.receiver_lease
     return way.receiver_tables.has_address(crossing.dst) or crossing.dst == (

@@ -102,7 +102,7 @@ def _no_route(way: WayView) -> Finding | None:
     own = api_node is not None and dst in api_node.internal_ips
     if not own or (local is not None and not tables.has_address(local)):
         return None
-    if tables.route(dst, src=local, oif=vxlan.underlay_ifindex).kind != "none":
+    if tables.route(dst, src=local).kind != "none":
         return None
     below = tables.link(vxlan.underlay_ifindex)
     return Finding(

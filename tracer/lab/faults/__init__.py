@@ -4,6 +4,7 @@ from tracer.lab.faults import (
     address,
     device,
     host,
+    intent,
     leases,
     mtu,
     netfilter,
@@ -31,6 +32,14 @@ FAULTS: dict[str, Fault] = {
         address.node_ip_changed_vxlan_local_stale, address.heal_node_ip_changed
     ),
     "public-ip-duplicate": Fault(address.public_ip_duplicate, address.heal_public_ip_duplicate),
+    "fdb-wrong-dst-live": Fault(intent.fdb_wrong_dst_live),
+    "wrong-interface": Fault(intent.wrong_interface, intent.heal_wrong_interface),
+    "vtepmac-duplicate": Fault(intent.vtepmac_duplicate),
+    "public-ip-nat": Fault(
+        intent.public_ip_nat, intent.heal_public_ip_nat, needs=("nft",), shapes=("nat",)
+    ),
+    "dualstack-update-ignored": Fault(intent.dualstack_update_ignored, shapes=("dual-stack",)),
+    "backend-type-mixed": Fault(intent.backend_type_mixed, intent.heal_backend_type_mixed),
     "routes-lost": Fault(address.routes_lost),
     "vni-mismatch": Fault(device.vni_mismatch),
     "port-mismatch": Fault(device.port_mismatch),
