@@ -8,8 +8,10 @@ from msgspec.structs import replace
 from tests.builders import FLANNEL, PREFIX, bundle, state
 from tests.changes import with_link, with_vxlan
 from tracer.model.bundle import Bundle
-from tracer.model.cluster import Node
+from tracer.model.cluster import NetConf, Node
 from tracer.model.state import FdbEntry, Neighbour, NodeState, Route
+
+NET_CONF = '{"Network":"10.64.0.0/10","Backend":{"Type":"vxlan"}}'
 
 
 def large(count: int) -> Bundle:
@@ -40,7 +42,8 @@ def large(count: int) -> Bundle:
         name: _state(name, own, [peer for peer in peers if peer is not own])
         for name, own in zip(names, peers, strict=True)
     }
-    return replace(made, nodes=states, cluster=replace(made.cluster, nodes=nodes))
+    conf = NetConf(text=NET_CONF, source="ConfigMap kube-flannel/kube-flannel-cfg")
+    return replace(made, nodes=states, cluster=replace(made.cluster, nodes=nodes, net_conf=conf))
 
 
 Peer = tuple[str, str, str]

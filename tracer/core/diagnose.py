@@ -12,7 +12,7 @@ from tracer.core.forecast import forecasts, surprises
 from tracer.core.macs import routed_directly, three_macs
 from tracer.core.notes import notes
 from tracer.core.predict import predicted
-from tracer.core.rules.catalogue import CATALOGUE, LAST, said, slug, subject
+from tracer.core.rules.catalogue import CATALOGUE, LAST, one_for_same, said, slug, subject
 from tracer.core.tally import tallies
 from tracer.core.timeline import timeline, utc
 from tracer.core.verdict import decide, other_backend
@@ -91,7 +91,7 @@ def _once(findings: list[Finding]) -> tuple[Finding, ...]:
         key = (finding.rule, finding.node)
         if key not in kept or (finding.explains and not kept[key].explains):
             kept[key] = finding
-    return tuple(kept.values())
+    return tuple(one_for_same(kept.values()))
 
 
 def by_weight(findings: tuple[Finding, ...], way: Way | None) -> tuple[Finding, ...]:
@@ -127,7 +127,8 @@ def overlay(case: Case) -> Overlay:
 
 def _underlay(case: Case, node: str) -> str | None:
     try:
-        return case.lease(node).public_ip
+        published = case.lease(node).public_ip
     except MissingFact:
-        found = case.api_node(node)
-        return next(iter(found.internal_ips), None) if found is not None else None
+        published = None
+    found = case.api_node(node)
+    return published or (next(iter(found.internal_ips), None) if found is not None else None)

@@ -12,7 +12,7 @@ from tracer.core.tables import Tables
 from tracer.model.bundle import AgentEnd, Bundle
 from tracer.model.cluster import FlannelPod, Node, Pod
 from tracer.model.lease import Lease
-from tracer.model.packet import Ip
+from tracer.model.packet import Ip, Net
 from tracer.model.state import Link, NodeState
 
 DEFAULT_VNI = 1
@@ -135,6 +135,24 @@ class Facts:
     @cached_property
     def _spans_nat(self) -> bool:
         return any(lease.public_ip_overwrite is not None for lease in self.leases)
+
+    @cached_property
+    def subnets(self) -> dict[Net, tuple[str, ...]]:
+        """Pod CIDR -> the nodes to which Kubernetes gave it: one, if all is well."""
+        found: dict[Net, tuple[str, ...]] = {}
+        for lease in self.leases:
+            if lease.pod_cidr is not None:
+                found[lease.pod_cidr] = (*found.get(lease.pod_cidr, ()), lease.node)
+        return found
+
+    @cached_property
+    def vtep_ips(self) -> dict[Ip, tuple[str, ...]]:
+        """The address of flannel's device, first of a pod CIDR -> the nodes that should have it."""
+        found: dict[Ip, tuple[str, ...]] = {}
+        for subnet, nodes in self.subnets.items():
+            first = subnet.partition("/")[0]
+            found[first] = (*found.get(first, ()), *nodes)
+        return found
 
     @cached_property
     def _owners(self) -> dict[Ip, str]:

@@ -158,6 +158,16 @@ def _lease(node: Node, family: int, vxlan: bool) -> Lease | None:
     )
 
 
+def lacking(node: Node, family: int) -> tuple[str, ...]:
+    """Keys of the annotations without which peers pass over the node in that family (kube.go)."""
+    ends = ("kube-subnet-manager", "backend-type", _DATA[family], _PUBLIC_IP[family])
+    found = {end: _by_end(node.annotations, end) for end in ends}
+    if found["backend-type"][1] not in (None, VXLAN):
+        # host-gw, for one, publishes no data of its own.
+        del found[_DATA[family]]
+    return tuple(key for key, value in found.values() if value is None)
+
+
 def _managed_defect(node: Node, cidr: Net | None) -> str | None:
     """Peers pass over a node that no flanneld manages, or that has no subnet (kube.go)."""
     if _by_end(node.annotations, "kube-subnet-manager")[1] != "true":

@@ -33,9 +33,14 @@ class _View:
 
         Goes into a finding's `way` and, as `is not None`, into its `explains`.
         """
+        way = self.stopped_way(stops)
+        return way.way if way is not None else None
+
+    def stopped_way(self, stops: Stops) -> WayView | None:
+        """The same, whole: its end is evidence."""
         for way in self.ways:
             if way.end is not None and stops(way, way.end):
-                return way.way
+                return way
         return None
 
 
@@ -99,6 +104,15 @@ class ClusterView(_View):
         """Names of all nodes, those of the API first."""
         named = (*(node.name for node in self.cluster.nodes), *self.facts.bundle.nodes)
         return tuple(dict.fromkeys(named))
+
+    @cached_property
+    def spoken_of(self) -> frozenset[str]:
+        """The nodes of interest: a trace speaks of those at its ends, a check of all asked for."""
+        bundle = self.facts.bundle
+        if bundle.request is not None:
+            return frozenset((bundle.request.source.node, bundle.request.destination.node))
+        named = bundle.check.nodes if bundle.check is not None else ()
+        return frozenset(named or self.nodes)
 
     @property
     def traced(self) -> frozenset[str]:

@@ -48,6 +48,15 @@ def install(node: str, network: str, pod_cidr: str) -> None:
         run_in_node(node, [tool, "-w", "--noflush"], text=text)
 
 
+def renew_masquerade_rules(node: str, network: str, pod_cidr: str) -> None:
+    """Write those of the nat table for another pod CIDR; naming the chain again empties it."""
+    tool = RESTORE[family_of(network)]
+    lines = masquerade_rules(network, pod_cidr).splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith("-A POSTROUTING"))
+    if has_tool(tool):
+        run_in_node(node, [tool, "-w", "--noflush"], text=text)
+
+
 def nftables_rules(network: str, pod_cidr: str) -> str:
     """Both in a table of its own, which it writes once (pkg/trafficmngr/nftables/nftables.go)."""
     number = family_of(network)

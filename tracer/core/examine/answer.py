@@ -53,6 +53,8 @@ def _faults(told: Told, errors: Sequence[Finding], dead: Sequence[Reach]) -> str
 def _harm(told: Told, dead: Sequence[Reach]) -> str:
     if not told.ways:
         return "what it stops could not be followed"
+    if not dead and told.stopped:
+        return f"{len(told.stopped):,} of {told.ways:,} ways between nodes could not be followed"
     if not dead:
         return "by the tables all ways between nodes work"
     return f"{len(dead):,} of {told.ways:,} ways between nodes do not work"

@@ -1,19 +1,25 @@
 """Every rule asked of every way that is followed, every node, and the cluster."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from tracer.core.case import MissingFact, WayView
 from tracer.core.facts import Facts
-from tracer.core.rules.catalogue import CATALOGUE, LAST, Rule, said, slug, subject
+from tracer.core.rules.catalogue import (
+    CATALOGUE,
+    LAST,
+    Rule,
+    one_for_same,
+    said,
+    slug,
+    subject,
+)
 from tracer.core.views import ClusterView, NodeView
 from tracer.model.diagnosis import Finding, Severity, Skipped
 
 KEPT = 4
-"""Failed ways that are kept for the rules of one node."""
-
-SAME_FAULT = (("own-flannel1-down", "peer-flannel1-down"),)
-"""Rules that say one thing of one node, from the two ends of a way: the first that spoke counts."""
+"""Failed ways that are kept for the rules of one node, and for which these are asked in vain."""
 
 
 class Asking:
@@ -24,14 +30,18 @@ class Asking:
         self._found: dict[tuple[str, str], Finding] = {}
         self._skipped: dict[Skipped, None] = {}
         self._failed: dict[str, list[WayView]] = {}
+        self._silent: Counter[tuple[Rule, str]] = Counter()
 
     def of_way(self, way: WayView) -> tuple[Finding, ...]:
-        """What the rules say of one way; those that know nothing only where none explains."""
-        told: list[Finding] = []
-        for rule in _rules(WayView):
-            if rule in LAST and any(finding.explains for finding in told):
-                continue
-            told += self._ask(rule, way)
+        """What the rules say of one way; those that know nothing only where none explains.
+
+        The cause may be known to a rule of a node or of the cluster, wherever packets end of it.
+        """
+        told = [found for rule in _rules(WayView) for found in self._of_known(rule, way)]
+        if way.end is not None and not _explained(told):
+            told += self._of_its_nodes(way)
+        if not _explained(told):
+            told += [found for rule in LAST for found in self._ask(rule, way)]
         if way.end is not None:
             for node in (way.sender, way.receiver):
                 kept = self._failed.setdefault(node, [])
@@ -56,7 +66,7 @@ class Asking:
         """What stops packets first, then by severity, then in the catalogue's order of causes."""
         places = {slug(rule): place for place, rule in enumerate(CATALOGUE)}
         weights = list(Severity)
-        known = self._without_ignorance(_one_for_same(self._found.values()))
+        known = self._without_ignorance(one_for_same(self._found.values()))
         return tuple(
             sorted(known, key=lambda f: (not f.explains, weights.index(f.severity), places[f.rule]))
         )
@@ -64,6 +74,22 @@ class Asking:
     def skipped(self) -> tuple[Skipped, ...]:
         """Rules that lacked a fact, and the fact."""
         return tuple(self._skipped)
+
+    def _of_known(self, rule: Rule, way: WayView) -> tuple[Finding, ...]:
+        return () if rule in LAST else self._ask(rule, way)
+
+    def _of_its_nodes(self, way: WayView) -> list[Finding]:
+        """What rules of a node and of the cluster say; not those again that had nothing to say."""
+        told: list[Finding] = []
+        nodes = dict.fromkeys((way.sender, way.receiver))
+        views = [(node, NodeView(self._facts, node, (way,))) for node in nodes]
+        for name, about in (*views, ("", ClusterView(self._facts, (way,)))):
+            for rule in _rules(type(about)):
+                if self._silent[(rule, name)] < KEPT:
+                    found = self._ask(rule, about)
+                    self._silent[(rule, name)] += not found
+                    told += found
+        return told
 
     def _ask(self, rule: Rule, about: Any) -> tuple[Finding, ...]:
         try:
@@ -85,14 +111,9 @@ class Asking:
         return [f for f in known if f.rule not in nameless or f.node not in explained]
 
 
+def _explained(told: Iterable[Finding]) -> bool:
+    return any(finding.explains for finding in told)
+
+
 def _rules(kind: type) -> tuple[Rule, ...]:
     return tuple(rule for rule in CATALOGUE if subject(rule) is kind)
-
-
-def _one_for_same(findings: Iterable[Finding]) -> list[Finding]:
-    kept = {(finding.rule, finding.node): finding for finding in findings}
-    for first, *others in SAME_FAULT:
-        for node in [node for rule, node in kept if rule == first]:
-            for other in others:
-                kept.pop((other, node), None)
-    return list(kept.values())

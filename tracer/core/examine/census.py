@@ -49,6 +49,13 @@ def census(facts: Facts, family: int) -> Census:
         _count(found, node, _Entries(state, index, family), peers, direct)
         for receiver, inside in owners.narrower(state):
             found.odd[(node, receiver)] = inside
+    known = {lease.node for lease in facts.leases if lease.family == family and lease.pod_cidr}
+    for node in facts.bundle.nodes:
+        if node not in known:
+            # Nobody can say what its pods' addresses are.
+            others = [other for other in facts.bundle.nodes if other != node]
+            found.odd |= dict.fromkeys((other, node) for other in others)
+            found.odd |= dict.fromkeys((node, other) for other in others)
     return found
 
 

@@ -115,10 +115,13 @@ def bridge_puts_out(walk: Walk) -> At | Ending:
     if bridge is None:
         return walk.lost("the route names no bridge that was recorded")
     walk.src_mac = bridge.mac
+    if walk.node != walk.destination.node:
+        # Two nodes with one pod CIDR: here nobody answers for the pod.
+        return walk.freed(bridge, Device.BRIDGE, "NEIGH_FAILED", "neigh_invalidate")
     if walk.destination.assumed or unread(walk, walk.destination):
         walk.passes(bridge, Device.BRIDGE, Direction.OUT)
         return walk.delivered()
-    if walk.node != walk.destination.node or _port(walk, bridge) is None:
+    if _port(walk, bridge) is None:
         return walk.freed(bridge, Device.BRIDGE, "NEIGH_FAILED", "neigh_invalidate")
     pod = pod_of(walk, walk.destination)
     entry = walk.tables.neighbour(bridge.ifindex, walk.dst)

@@ -1,5 +1,7 @@
 """What the VXLAN devices and the underlay do (drivers/net/vxlan/vxlan_core.c)."""
 
+from ipaddress import ip_address, ip_network
+
 from tracer.core.compare import UNRESOLVED
 from tracer.core.predict import firewall
 from tracer.core.predict.host import REFUSED, spoofed
@@ -117,6 +119,8 @@ def uplink_puts_out(walk: Walk) -> At | Ending:
     walk.passes(uplink, Device.UPLINK, Direction.OUT)
     if owner is None:
         return walk.lost(f"no node has {meant}")
+    if _kept_by(walk, owner):
+        return walk.lost(f"{owner} takes {walk.dst} for an address of its own pods")
     if _foreign(walk, owner):
         return walk.lost(f"{owner} has {meant}, and its VTEP has another MAC")
     if outer is not None and route.gateway is not None and walk.facts.hidden_by_nat(owner, meant):
@@ -129,6 +133,15 @@ def uplink_puts_out(walk: Walk) -> At | Ending:
         return walk.lost(_not_taken(owner, into))
     walk.came_by = into
     return At.UPLINK_TAKES_IN
+
+
+def _kept_by(walk: Walk, owner: str) -> bool:
+    """A third node with the same pod CIDR has no such pod: to know that, its lease is enough."""
+    facts = walk.facts
+    if owner in (walk.node, walk.destination.node) or owner in facts.bundle.nodes:
+        return False
+    subnets = (net for net, nodes in facts.subnets.items() if owner in nodes)
+    return any(ip_address(walk.dst) in ip_network(net) for net in subnets)
 
 
 def _foreign(walk: Walk, owner: str) -> bool:

@@ -1,14 +1,17 @@
 """The MACs of VTEPs: advertised in leases, programmed in neighbours and FDB, actual on devices."""
 
 from tracer.core.case import Case, Crossing, WayView
+from tracer.core.leases import lacking
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.fingerprints import (
+    diverted,
     mac_changed,
     misaddressed,
     peer_fdb,
     peer_routes,
     stuck_at_sender,
+    twin_reached,
     update_ignored,
 )
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -113,6 +116,10 @@ def vtepmac_annotation_stale(way: WayView) -> Finding | None:
     lease = way.receiver_lease
     if lease.vtep_mac == vtep.mac or mac_changed(way.case, way.receiver) or backends_differ(way):
         return None
+    node = way.case.api_node(way.receiver)
+    if node is not None and lacking(node, lease.family):
+        # It advertises nothing at all.
+        return None
     hit = mac not in (None, vtep.mac)
     return Finding(
         rule="vtepmac-annotation-stale",
@@ -176,6 +183,8 @@ def neigh_stale_one_node(way: WayView) -> Finding | None:
         lease.vtep_mac != vtep.mac
         or crossing.mac == vtep.mac
         or mac_changed(way.case, way.receiver)
+        or twin_reached(way) is not None
+        or diverted(way) is not None
         or update_ignored(way)
     ):
         return None

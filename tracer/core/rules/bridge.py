@@ -7,6 +7,7 @@ from tracer.core.case import WayView
 from tracer.core.end import WayEnd
 from tracer.core.routes import within
 from tracer.core.rules import remedies
+from tracer.core.rules.allocation import is_outside
 from tracer.core.rules.edge import of_each_way, unrouted, unsent
 from tracer.core.tables import SUBNET_ENV
 from tracer.core.views import NodeView, Stops
@@ -127,9 +128,17 @@ def cni0_wrong_subnet(node: NodeView) -> tuple[Finding, ...]:
     the bridge plugin refuses to start new ones ("already has an IP address different from").
     """
     for bridge in _bridges(node):
-        if bridge.link.up and bridge.held and not bridge.fits:
+        if bridge.link.up and bridge.held and not bridge.fits and not _disputed(node, bridge):
             return of_each_way(node, _stops(bridge), _wrong_subnet(node, bridge))
     return ()
+
+
+def _disputed(node: NodeView, bridge: Bridge) -> bool:
+    """The pod CIDR itself is wrong: outside of flannel's network, or another node's as well."""
+    lease = node.lease(bridge.family)
+    if lease is None or is_outside(lease, node.facts.net_conf):
+        return True
+    return len(node.facts.subnets.get(bridge.subnet, ())) > 1
 
 
 def _wrong_subnet(node: NodeView, bridge: Bridge) -> Finding:

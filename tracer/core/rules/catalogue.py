@@ -1,6 +1,6 @@
 """THE CATALOGUE: every rule, in order of precedence of causes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeAlias, get_type_hints
 
@@ -14,6 +14,7 @@ from tracer.core.rules import (
     device,
     direct,
     dualstack,
+    duplicates,
     entries,
     filters,
     forwarding,
@@ -22,10 +23,14 @@ from tracer.core.rules import (
     host,
     hostlocal,
     interface,
+    leftovers,
+    moved,
     mtu,
     nat,
     neighbours,
+    own_device,
     pod,
+    podcidrs,
     policy,
     port,
     publicip,
@@ -33,12 +38,14 @@ from tracer.core.rules import (
     switches,
     twins,
     underlay,
+    unpublished,
     uplink,
     uplink_mtu,
     veth,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
+from tracer.model.path import Way
 
 Said: TypeAlias = Finding | tuple[Finding, ...] | None
 """Nothing, one fault, or several of a kind."""
@@ -51,12 +58,18 @@ LAST: tuple[Rule, ...] = (generic.unexplained_drop, generic.unexplained_loss)
 """Asked only where no other rule explains how the packets ended."""
 
 CATALOGUE: tuple[Rule, ...] = (
+    # Without a lease of its own a node has no part in the overlay.
+    podcidrs.podcidr_not_assigned,
+    podcidrs.podcidr_outside_network,
+    duplicates.duplicate_podcidr,
+    unpublished.annotations_missing,
     # Nodes of different backends have nothing to do with each other.
     backend.backend_type_mixed,
     # The devices have to fit together before any entry matters.
     uplink.uplink_down,
     port.vxlan_module_missing,
     port.vxlan_port_taken,
+    own_device.own_flannel1_down,
     device.peer_flannel1_down,
     device.port_mismatch,
     device.vni_mismatch,
@@ -78,6 +91,8 @@ CATALOGUE: tuple[Rule, ...] = (
     host.ip_forward_off,
     policy.policy_route,
     direct.directrouting_asymmetric,
+    leftovers.stale_route_deleted_node,
+    moved.podcidr_moved_race,
     routes.routes_lost,
     entries.neigh_missing,
     entries.fdb_missing,
@@ -114,6 +129,23 @@ CATALOGUE: tuple[Rule, ...] = (
     neighbours.neigh_table_overflow,
     *LAST,
 )
+
+
+SAME_FAULT = (("own-flannel1-down", "peer-flannel1-down"),)
+"""Rules that say one thing of one node, from the two ends of a way."""
+
+
+def one_for_same(findings: Iterable[Finding]) -> list[Finding]:
+    """Without what another finding says already: that counts which explains requests, else replies,
+    else the first that spoke."""
+    kept = {(finding.rule, finding.node): finding for finding in findings}
+    for row in SAME_FAULT:
+        for node in dict.fromkeys(node for rule, node in kept if rule in row):
+            alike = [one for one in kept.values() if one.rule in row and one.node == node]
+            alike.sort(key=lambda one: (not one.explains, one.way is not Way.REQUEST))
+            for one in alike[1:]:
+                del kept[(one.rule, node)]
+    return list(kept.values())
 
 
 def slug(rule: Rule) -> str:

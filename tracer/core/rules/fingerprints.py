@@ -5,9 +5,14 @@ from ipaddress import ip_network
 from itertools import islice
 
 from tracer.core.case import Case, MissingFact, WayView
+from tracer.core.expect import Expectation, expectation
+from tracer.core.facts import Facts
+from tracer.core.tables import Tables
+from tracer.model.lease import Lease
 from tracer.model.observation import Device, Direction
+from tracer.model.packet import Ip, Net
 from tracer.model.path import Outcome
-from tracer.model.state import Link, NodeState
+from tracer.model.state import Link, NodeState, Route
 
 
 def misaddressed(way: WayView) -> bool:
@@ -112,6 +117,88 @@ def peer_routes(state: NodeState, vtep: Link) -> list[str]:
 def permanent(state: NodeState, vtep: Link) -> list[str]:
     """Addresses of the VTEP's PERMANENT neighbours: those that flanneld wrote."""
     return [n.ip for n in state.neighbours if n.ifindex == vtep.ifindex and n.state == "PERMANENT"]
+
+
+def disowned(way: WayView) -> bool:
+    """The sender has nothing of the receiver, and all of another peer: somebody removed a peer.
+
+    A route alone goes with networkd, neighbours and routes of all peers with a device that went
+    down, everything of all with one that was made anew.
+    """
+    tables, vtep = way.sender_tables, way.sender_vtep
+    wanted = expectation(way.receiver_lease)
+    if vtep is None or wanted is None or any(_held(tables, vtep, wanted)):
+        return False
+    others = (
+        expected
+        for lease in way.case.leases
+        if lease.family == way.case.family and lease.node not in (way.sender, way.receiver)
+        if (expected := expectation(lease)) is not None
+    )
+    return any(all(_held(tables, vtep, other)) for other in others)
+
+
+def _held(tables: Tables, vtep: Link, peer: Expectation) -> tuple[bool, bool, bool]:
+    """Is there a route, a neighbour, an FDB entry of a peer?"""
+    answer = tables.route(peer.gateway).route
+    entry = tables.neighbour(vtep.ifindex, peer.gateway)
+    mac = peer.vtep_mac
+    return (
+        answer is not None and answer.destination == peer.pod_cidr,
+        entry is not None and entry.mac is not None,
+        mac is not None and tables.fdb(vtep.ifindex, mac) is not None,
+    )
+
+
+def twin_reached(way: WayView) -> Lease | None:
+    """The other node of the same pod CIDR to which the sender's entries lead; None: none."""
+    crossing, own = way.crossing, way.receiver_lease
+    if crossing is None or crossing.mac in (None, own.vtep_mac):
+        return None
+    for lease in way.case.leases:
+        if lease.node not in (way.sender, way.receiver) and lease.vtep_mac == crossing.mac:
+            return lease if overlapping(lease.pod_cidr, own.pod_cidr) else None
+    return None
+
+
+def overlapping(one: Net | None, other: Net | None) -> bool:
+    """The two networks have addresses in common."""
+    if one is None or other is None or (":" in one) is not (":" in other):
+        return False
+    return ip_network(one, strict=False).overlaps(ip_network(other, strict=False))
+
+
+def diverted(way: WayView) -> Route | None:
+    """The sender's route, if it is one that a deleted node left behind."""
+    vtep, route = way.sender_vtep, way.route.route
+    if vtep is None or route is None or not left_behind(route, vtep, way.sender, way.case.facts):
+        return None
+    return route
+
+
+def left_behind(route: Route, vtep: Link, node: str, facts: Facts) -> bool:
+    """A route of `node` by its VTEP whose subnet and next hop are of no other node that exists."""
+    if route.ifindex != vtep.ifindex or route.gateway is None or route.kind != "unicast":
+        return False
+    owners = facts.subnets.get(route.destination, ())
+    if owners and owners != (node,):
+        return False
+    if facts.vtep_ips.get(route.gateway, (node,)) != (node,) or not facts.subnets:
+        return False
+    return not _leads_to_a_node(facts.tables(node, "neighbours", "fdb"), vtep, route.gateway, facts)
+
+
+def _leads_to_a_node(tables: Tables, vtep: Link, gateway: Ip, facts: Facts) -> bool:
+    """The next hop has the MAC of a node's VTEP, or the address of one that lost its subnet."""
+    entry = tables.neighbour(vtep.ifindex, gateway)
+    mac = entry.mac if entry is not None else None
+    if mac is None:
+        return False
+    if any(lease.vtep_mac == mac for lease in facts.leases):
+        return True
+    fdb = tables.fdb(vtep.ifindex, mac)
+    owner = facts.owner_of(fdb.dst) if fdb is not None and fdb.dst is not None else None
+    return owner is not None and all(lease.node != owner for lease in facts.leases)
 
 
 OTHERS = 8

@@ -42,13 +42,13 @@ def restart_flannel(case: Known, node: str) -> str:
     if pod is not None:
         return f"kubectl -n {pod.namespace} delete pod {pod.name}"
     others = case.bundle.cluster.flannel_pods
-    if _is_k3s(case):
+    if is_k3s(case):
         return on(node, RESTART_K3S)
     namespace = others[0].namespace if others else "kube-flannel"
     return f"kubectl -n {namespace} delete pod -l app=flannel --field-selector spec.nodeName={node}"
 
 
-def _is_k3s(case: Known) -> bool:
+def is_k3s(case: Known) -> bool:
     """It runs flannel inside of its own process: no pod, no DaemonSet, no ConfigMap."""
     cluster = case.bundle.cluster
     versions = [node.kubelet_version or "" for node in cluster.nodes]
@@ -57,7 +57,7 @@ def _is_k3s(case: Known) -> bool:
 
 def restart_all(case: Known) -> str:
     """Restart flanneld on every node."""
-    if _is_k3s(case):
+    if is_k3s(case):
         return f"{RESTART_K3S}   # on each node"
     pods = case.bundle.cluster.flannel_pods
     namespace = pods[0].namespace if pods else "kube-flannel"
@@ -67,7 +67,7 @@ def restart_all(case: Known) -> str:
 
 def edit_net_conf(case: Known) -> str:
     """Open flannel's ConfigMap, or what tells k3s to use another configuration than its own."""
-    if _is_k3s(case):
+    if is_k3s(case):
         return "${EDITOR:-vi} /etc/rancher/k3s/config.yaml   # on each node: flannel-conf: FILE"
     conf = case.bundle.cluster.net_conf
     where = conf.source.partition(" ")[2] if conf is not None else ""

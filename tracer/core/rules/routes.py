@@ -6,8 +6,7 @@ from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.entries import NO_PEER_REPAIRS
-from tracer.core.rules.fingerprints import ended_unrouted, peer_fdb, permanent
-from tracer.core.rules.neighbourhood import cannot_come_up
+from tracer.core.rules.fingerprints import disowned, ended_unrouted, peer_fdb, permanent
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.state import Link
@@ -23,12 +22,14 @@ def routes_lost(way: WayView) -> Finding | None:
     The kernel removes a device's routes when the device goes down; flanneld does not write them
     again (flannel #869, #1759; from v0.27.4 it makes a deleted device again, but empty).
     """
-    if not way.crosses or _on_its_way(way) or backends_differ(way):
+    if not way.crosses or on_its_way(way) or backends_differ(way):
         return None
-    vtep = way.sender_vtep
-    if vtep is None or (not vtep.up and not _was_flannels(way, vtep)):
+    vtep, lease = way.sender_vtep, way.receiver_lease
+    if vtep is None or not vtep.up:
         return None
-    lease = way.receiver_lease
+    if lease.defect is not None or disowned(way):
+        # Peers that ignore a lease have no route to lose; a peer removed whole is no lost route.
+        return None
     cidr = lease.pod_cidr or way.dst
     return Finding(
         rule="routes-lost",
@@ -37,14 +38,7 @@ def routes_lost(way: WayView) -> Finding | None:
         device=vtep.ifname,
         sentence=f"{way.sender} has no route to {cidr} by {vtep.ifname}.",
         evidence=(
-            Evidence(
-                label="expected",
-                value=f"{cidr} via {_network(cidr)} dev {vtep.ifname} onlink",
-                source=f"lease of {way.receiver}",
-            ),
-            Evidence(
-                label="actual", value=_answer(way), source=f"{way.sender} routes", differs=True
-            ),
+            *_routes(way, f"{cidr} via {_network(cidr)} dev {vtep.ifname} onlink"),
             *_history(way, vtep),
             *proof.kernel(way),
         ),
@@ -64,12 +58,15 @@ def routes_lost(way: WayView) -> Finding | None:
     )
 
 
-def _was_flannels(way: WayView, vtep: Link) -> bool:
-    """The device is down: packets ended for want of the routes that flanneld had written to it."""
-    return ended_unrouted(way) and not cannot_come_up(way.case, way.sender, vtep)
+def _routes(way: WayView, expected: str) -> tuple[Evidence, Evidence]:
+    actual = route_words(way)
+    return (
+        Evidence(label="expected", value=expected, source=f"lease of {way.receiver}"),
+        Evidence(label="actual", value=actual, source=f"{way.sender} routes", differs=True),
+    )
 
 
-def _on_its_way(way: WayView) -> bool:
+def on_its_way(way: WayView) -> bool:
     """The sender's tables answer with something other than "no route" or the default route."""
     route, lease = way.route.route, way.receiver_lease
     if way.crossing is not None:
@@ -86,7 +83,8 @@ def _on_its_way(way: WayView) -> bool:
     return cidr is not None and shorter >= ip_network(cidr, strict=False).prefixlen
 
 
-def _answer(way: WayView) -> str:
+def route_words(way: WayView) -> str:
+    """The sender's route for these packets, as `ip route` prints it; `none`: there is none."""
     route = way.route.route
     if route is None:
         return "none"
@@ -99,15 +97,6 @@ def _answer(way: WayView) -> str:
 
 def _history(way: WayView, vtep: Link) -> tuple[Evidence, ...]:
     """What the other two tables tell about how the route went."""
-    if not vtep.up:
-        return (
-            Evidence(
-                label="device",
-                value="down",
-                source=f"{way.sender} link {vtep.ifname}",
-                differs=True,
-            ),
-        )
     state = way.case.state(way.sender)
     if peer_fdb(state, vtep) and not permanent(state, vtep):
         return (

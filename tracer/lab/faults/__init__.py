@@ -6,6 +6,7 @@ from tracer.lab.faults import (
     device,
     host,
     intent,
+    leases,
     mtu,
     netfilter,
     nic,
@@ -17,6 +18,7 @@ from tracer.lab.faults import (
 )
 from tracer.lab.faults.fault import Fault
 
+A_THIRD_NODE = "it hits a third node"
 BETWEEN = "what stops it stands between the nodes"
 
 FAULTS: dict[str, Fault] = {
@@ -45,6 +47,22 @@ FAULTS: dict[str, Fault] = {
     "port-mismatch": Fault(device.port_mismatch),
     "peer-flannel1-down": Fault(
         device.peer_flannel1_down, device.heal_peer_flannel1_down, swapped="own-flannel1-down"
+    ),
+    "annotations-missing": Fault(leases.annotations_missing),
+    "duplicate-podcidr": Fault(leases.duplicate_podcidr, leases.heal_duplicate_podcidr),
+    "podcidr-not-assigned": Fault(
+        leases.podcidr_not_assigned, leases.heal_registered_in_vain, spares=A_THIRD_NODE
+    ),
+    "podcidr-outside-network": Fault(
+        leases.podcidr_outside_network, leases.heal_registered_in_vain, spares=A_THIRD_NODE
+    ),
+    "stale-route-deleted-node": Fault(
+        leases.stale_route_deleted_node,
+        spares="the old route takes the upper half of node-b's subnet, and pod-b is in the lower",
+    ),
+    "podcidr-moved-race": Fault(leases.podcidr_moved_race),
+    "own-flannel1-down": Fault(
+        leases.own_flannel1_down, leases.heal_own_flannel1_down, swapped="peer-flannel1-down"
     ),
     "vxlan-port-taken": Fault(nic.vxlan_port_taken, nic.heal_vxlan_port_taken),
     "gbp-mismatch": Fault(

@@ -10,6 +10,11 @@ from tracer.lab.rest import Api
 FLANNEL = "kube-flannel"
 
 
+def now() -> str:
+    """The cluster's clock."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: TID251 - the cluster's clock
+
+
 def annotate(node: str, notes: Mapping[str, str | None]) -> None:
     """Set annotations of a Node, as flanneld does: through its status."""
     patch_node(node, {"metadata": {"annotations": dict(notes)}}, part="/status")
@@ -64,8 +69,7 @@ def _changed(
 
 def restarted_flannel(node: str) -> None:
     """What the kubelet reports when flanneld's container was started again on a node."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: TID251 - the cluster's clock
-    _started_again(node, {"state": {"running": {"startedAt": now}}})
+    _started_again(node, {"state": {"running": {"startedAt": now()}}})
 
 
 def crashing_flannel(node: str) -> None:
