@@ -128,4 +128,6 @@ class _Owners:
             if length < inside.prefixlen:
                 owner = self.nets.get(str(inside.supernet(new_prefix=length)))
                 if owner is not None:
-                    yield owner, str(inside.network_address + (inside.num_addresses > 2))
+                    # Like a pod's: the first ones are the node's own.
+                    last = max(inside.num_addresses - 2, 0)
+                    yield owner, str(inside.network_address + last)

@@ -108,6 +108,8 @@ def uplink_puts_out(walk: Walk) -> At | Ending:
     if route is None or uplink is None:
         return walk.lost("the route names no device that was recorded")
     outer = walk.outer
+    if outer is None and route.gateway is None and uplink != tables.uplink(None):
+        return _by_another_network(walk, uplink)
     hop = route.gateway or (outer.dst if outer is not None else walk.dst)
     meant = outer.dst if outer is not None else hop
     owner = walk.facts.owner_of(meant) or walk.facts.behind(meant)
@@ -133,6 +135,13 @@ def uplink_puts_out(walk: Walk) -> At | Ending:
         return walk.lost(_not_taken(owner, into))
     walk.came_by = into
     return At.UPLINK_TAKES_IN
+
+
+def _by_another_network(walk: Walk, link: Link) -> Ending:
+    """A pod's bare packet, put on a network of the host's own: who is there is in no table."""
+    if link.carrier and _answers(walk.tables, link, walk.dst):
+        return walk.lost(f"whoever has {walk.dst} on {link.ifname} is no pod")
+    return walk.freed(link, Device.UNKNOWN, "NEIGH_FAILED", "neigh_invalidate")
 
 
 def _kept_by(walk: Walk, owner: str) -> bool:

@@ -3,7 +3,14 @@
 from dataclasses import replace
 
 from tracer.lab import flanneld, overlay
-from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node, others
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    SENDER,
+    Fault,
+    Plan,
+    node,
+    others,
+)
 from tracer.lab.faults.writing import annotate, change_flannel_args, patch_node
 from tracer.lab.flanneld import Peer
 from tracer.lab.paths import UNDERLAY
@@ -182,3 +189,16 @@ def routes_lost(plan: Plan) -> None:
     """
     peers = overlay.healthy_peers(node(plan, SENDER), plan)
     ip(SENDER, [f"route del {peer.pod_cidr} dev {DEVICE}" for peer in peers])
+
+
+FAULTS = (
+    Fault(vtepmac_annotation_stale),
+    Fault(neigh_stale_one_node),
+    Fault(mac_changed_under_running_flannel, heal_mac_changed),
+    Fault(fdb_missing),
+    Fault(neigh_missing),
+    Fault(fdb_wrong_dst_dead),
+    Fault(node_ip_changed_vxlan_local_stale, heal_node_ip_changed),
+    Fault(public_ip_duplicate, heal_public_ip_duplicate),
+    Fault(routes_lost),
+)

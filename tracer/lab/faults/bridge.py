@@ -1,6 +1,11 @@
 """Faults of the pods' bridge (part A of the catalogue, 19 to 21)."""
 
-from tracer.lab.faults.fault import RECEIVER, Plan, node
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    Fault,
+    Plan,
+    node,
+)
 from tracer.lab.shell import ip
 
 BRIDGE = "cni0"
@@ -45,3 +50,10 @@ def cni0_down(_plan: Plan) -> None:
 def heal_cni0_down(_plan: Plan) -> None:
     """Set it up; the route comes back with it."""
     ip(RECEIVER, [f"link set {BRIDGE} up"])
+
+
+FAULTS = (
+    Fault(cni0_down, heal_cni0_down),
+    Fault(cni0_no_ip, heal_cni0_no_ip),
+    Fault(cni0_wrong_subnet, heal_cni0_wrong_subnet),
+)

@@ -3,7 +3,12 @@
 from dataclasses import replace
 
 from tracer.lab import flanneld, overlay
-from tracer.lab.faults.fault import RECEIVER, Plan, node
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    Fault,
+    Plan,
+    node,
+)
 from tracer.lab.faults.writing import annotate, change_config, restarted_flannel
 from tracer.lab.flanneld import Backend
 from tracer.lab.shell import ip
@@ -50,3 +55,10 @@ def peer_flannel1_down(_plan: Plan) -> None:
 def heal_peer_flannel1_down(_plan: Plan) -> None:
     """Bring node-b's flannel.1 up; its entries come back by the general order."""
     ip(RECEIVER, [f"link set {overlay.healthy_backend().device} up"])
+
+
+FAULTS = (
+    Fault(vni_mismatch),
+    Fault(port_mismatch),
+    Fault(peer_flannel1_down, heal_peer_flannel1_down, swapped="own-flannel1-down"),
+)

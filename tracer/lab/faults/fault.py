@@ -23,3 +23,8 @@ class Fault(Change):
     """Why whatever pod-a sends to pod-b arrives all the same; empty: it does not."""
     hidden: str = ""
     """Why no table of any node shows it, so that only packets do; empty: a check names it."""
+
+    @property
+    def name(self) -> str:
+        """The slug of the rule that names it: the function's own name."""
+        return self.apply.__name__.replace("_", "-")

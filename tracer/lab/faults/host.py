@@ -1,7 +1,11 @@
 """Faults of the host: its firewall and its sysctls (part D of the catalogue)."""
 
 from tracer.lab import firewall
-from tracer.lab.faults.fault import RECEIVER, Plan
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    Fault,
+    Plan,
+)
 from tracer.lab.faults.writing import change_flannel_args
 from tracer.lab.flanneld import DEFAULT_PORT
 from tracer.lab.plan import NETWORK
@@ -55,3 +59,10 @@ def heal_ip_forward(_plan: Plan) -> None:
 def _without_error(command: list[str]) -> None:
     script = 'while "$@" 2>/dev/null; do :; done'
     run_in_node(RECEIVER, ["/bin/sh", "-c", script, "sh", *command])
+
+
+FAULTS = (
+    Fault(input_drop_8472, heal_input_drop, needs=("iptables",)),
+    Fault(forward_drop, heal_forward_drop, needs=("iptables",)),
+    Fault(ip_forward_off, heal_ip_forward),
+)

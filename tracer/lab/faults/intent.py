@@ -5,7 +5,14 @@ from dataclasses import replace
 
 from tracer.lab import flanneld, overlay
 from tracer.lab.faults.address import DEVICE
-from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node, others
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    SENDER,
+    Fault,
+    Plan,
+    node,
+    others,
+)
 from tracer.lab.faults.writing import (
     annotate,
     change_config,
@@ -196,3 +203,13 @@ def _forget(on: str, destination: str) -> None:
 
 def _router(script: str) -> None:
     run(["nsenter", f"--net={NETNS_DIR}/{UNDERLAY}", "--", "nft", "-f", "-"], text=script)
+
+
+FAULTS = (
+    Fault(fdb_wrong_dst_live),
+    Fault(wrong_interface, heal_wrong_interface),
+    Fault(vtepmac_duplicate),
+    Fault(public_ip_nat, heal_public_ip_nat, needs=("nft",), shapes=("nat",)),
+    Fault(dualstack_update_ignored, shapes=("dual-stack",)),
+    Fault(backend_type_mixed, heal_backend_type_mixed),
+)

@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tracer.lab import firewall, flanneld, objects, overlay
-from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node, others
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    SENDER,
+    Fault,
+    Plan,
+    node,
+    others,
+)
 from tracer.lab.faults.writing import annotate, crashing_flannel, now
 from tracer.lab.flanneld import Peer
 from tracer.lab.plan import NETWORK, PlannedNode, made_up_mac
@@ -205,3 +212,19 @@ def _register_in_vain(
             name = pod["metadata"]["name"]
             api.patch("Pod", name, {"spec": spec}, namespace="kube-system")
     api.close()
+
+
+A_THIRD_NODE = "it hits a third node"
+
+FAULTS = (
+    Fault(annotations_missing),
+    Fault(duplicate_podcidr, heal_duplicate_podcidr),
+    Fault(podcidr_not_assigned, heal_registered_in_vain, spares=A_THIRD_NODE),
+    Fault(podcidr_outside_network, heal_registered_in_vain, spares=A_THIRD_NODE),
+    Fault(
+        stale_route_deleted_node,
+        spares="the old route takes the upper half of node-b's subnet, and pod-b is in the lower",
+    ),
+    Fault(podcidr_moved_race),
+    Fault(own_flannel1_down, heal_own_flannel1_down, swapped="peer-flannel1-down"),
+)

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tracer.lab import cni, flanneld, overlay
-from tracer.lab.faults.fault import SENDER, Plan, node
+from tracer.lab.faults.fault import (
+    SENDER,
+    Fault,
+    Plan,
+    node,
+)
 from tracer.lab.faults.writing import remove_from_config
 from tracer.lab.flanneld import Vtep
 from tracer.lab.plan import UPLINK, UPLINK_MTU, PlannedNode
@@ -89,3 +94,10 @@ def _host_veths(on: PlannedNode) -> list[str]:
     indexes = {each["link_index"] for each in inside}
     links = json.loads(run(["ip", "-n", on.name, "-j", "link"]))
     return [each["ifname"] for each in links if each["ifindex"] in indexes]
+
+
+FAULTS = (
+    Fault(pod_mtu_too_big, heal_pod_mtu),
+    Fault(uplink_mtu_lowered_late, heal_uplink_mtu),
+    Fault(ipv6_underlay_mtu_70, heal_ipv6_mtu, shapes=("ipv6",)),
+)

@@ -1,7 +1,13 @@
 """Faults of firewalls beside flannel's own rules (part D of the catalogue)."""
 
 from tracer.lab import firewall, overlay
-from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    SENDER,
+    Fault,
+    Plan,
+    node,
+)
 from tracer.lab.plan import NETWORK
 from tracer.lab.shell import run_in_node
 
@@ -110,3 +116,23 @@ def heal_rules_flushed(plan: Plan) -> None:
     """Write flannel's rules again, as its restart does."""
     vtep = overlay.healthy_vtep(node(plan, RECEIVER))
     firewall.install_nftables(RECEIVER, vtep.backend.network, vtep.pod_cidr)
+
+
+FAULTS = (
+    Fault(raw_or_tc_drop, heal_raw, needs=("iptables",)),
+    Fault(
+        masq_pod_to_pod,
+        heal_masquerade,
+        needs=("iptables",),
+        spares="packets arrive, with another source address",
+    ),
+    Fault(nft_other_table_drop, heal_other_table, needs=("nft",)),
+    Fault(firewalld_forward_reject, heal_firewalld, needs=("nft",)),
+    Fault(
+        rules_flushed,
+        heal_rules_flushed,
+        needs=("nft",),
+        shapes=("nftables",),
+        spares="only what pods send out of the cluster is hit",
+    ),
+)

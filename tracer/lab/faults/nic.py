@@ -5,7 +5,14 @@ from contextlib import contextmanager
 
 from tracer.errors import CollectFailed
 from tracer.lab import flanneld, overlay
-from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node, others
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    SENDER,
+    Fault,
+    Plan,
+    node,
+    others,
+)
 from tracer.lab.faults.writing import crashing_flannel
 from tracer.lab.flanneld import DEFAULT_PORT
 from tracer.lab.paths import NETNS_DIR, UNDERLAY
@@ -95,3 +102,15 @@ def _refused_with(words: str) -> Iterator[None]:
             raise
         return
     raise AssertionError(f"the kernel did not refuse: {words}")
+
+
+FAULTS = (
+    Fault(vxlan_port_taken, heal_vxlan_port_taken),
+    Fault(uplink_down, heal_uplink_down),
+    Fault(
+        outer_udp_csum_bad,
+        heal_outer_udp_csum,
+        needs=("nft", "ethtool"),
+        hidden="the NIC computes wrong sums, and no table says so",
+    ),
+)

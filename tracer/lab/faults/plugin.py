@@ -6,7 +6,12 @@ from ipaddress import ip_address, ip_network
 
 from tracer.lab import cni, overlay
 from tracer.lab.faults.bridge import BRIDGE
-from tracer.lab.faults.fault import RECEIVER, Plan, node
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    Fault,
+    Plan,
+    node,
+)
 from tracer.lab.faults.pod import POD, forget_address, give_address, host_veth, report_address
 from tracer.lab.plan import made_up_mac
 from tracer.lab.shell import bridge, ip, run_in_node, write_in_node
@@ -96,3 +101,13 @@ def _free(plan: Plan) -> list[str]:
     planned = node(plan, RECEIVER)
     taken = {ip_address(planned.gateway), *(ip_address(pod.ip) for pod in planned.pods)}
     return [str(each) for each in ip_network(planned.pod_cidr).hosts() if each not in taken]
+
+
+FAULTS = (
+    Fault(other_cni_config, heal_other_cni_config),
+    Fault(
+        hostlocal_exhausted,
+        heal_hostlocal_exhausted,
+        spares="pods that run already have their addresses",
+    ),
+)

@@ -3,7 +3,13 @@
 import json
 
 from tracer.lab import cni, overlay
-from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    SENDER,
+    Fault,
+    Plan,
+    node,
+)
 from tracer.lab.rest import Api
 from tracer.lab.shell import bridge, ip, run, run_in_node, write_in_node
 
@@ -93,3 +99,11 @@ def report_address(address: str) -> None:
     change = {"status": {"podIP": address, "podIPs": [{"ip": address}]}}
     api.patch("Pod", POD, change, namespace="default", part="/status")
     api.close()
+
+
+FAULTS = (
+    Fault(veth_detached, heal_veth_detached),
+    Fault(veth_down, heal_veth_down),
+    Fault(pod_gone, heal_pod_gone),
+    Fault(pod_route_missing, heal_pod_route_missing),
+)

@@ -1,6 +1,12 @@
 """Faults of a host's routing policy and of its switches (part D of the catalogue)."""
 
-from tracer.lab.faults.fault import RECEIVER, SENDER, Plan, node
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    SENDER,
+    Fault,
+    Plan,
+    node,
+)
 from tracer.lab.plan import UPLINK
 from tracer.lab.shell import ip, set_sysctls
 
@@ -57,3 +63,15 @@ def br_netfilter_off(_plan: Plan) -> None:
 def heal_br_netfilter(_plan: Plan) -> None:
     """Bridged packets meet iptables again."""
     set_sysctls(RECEIVER, {NF_CALL: "1"})
+
+
+FAULTS = (
+    Fault(policy_route, heal_policy_route),
+    Fault(rp_filter, heal_rp_filter),
+    Fault(
+        br_netfilter_off,
+        heal_br_netfilter,
+        shapes=("services",),
+        spares="only a Service whose endpoint is on its client's own node is hit",
+    ),
+)

@@ -3,7 +3,13 @@
 from dataclasses import replace
 
 from tracer.lab import flanneld, overlay
-from tracer.lab.faults.fault import RECEIVER, Plan, node, others
+from tracer.lab.faults.fault import (
+    RECEIVER,
+    Fault,
+    Plan,
+    node,
+    others,
+)
 from tracer.lab.faults.writing import annotate, change_config, restarted_flannel
 from tracer.lab.plan import NETWORK
 from tracer.lab.shell import run_in_node, set_sysctls, sysctl
@@ -59,3 +65,9 @@ def heal_directrouting(plan: Plan) -> None:
     device = overlay.healthy_vtep(node(plan, RECEIVER)).backend.device
     flanneld.put_entries_right(RECEIVER, device, [])
     set_sysctls(RECEIVER, {STRICT: sysctl(others(plan, RECEIVER)[0].name, STRICT)})
+
+
+FAULTS = (
+    Fault(gbp_mismatch, heal_gbp_mismatch, needs=("iptables",), shapes=("gbp",)),
+    Fault(directrouting_asymmetric, heal_directrouting, shapes=("direct-routing",)),
+)

@@ -1,6 +1,9 @@
 """Faults of the network between the nodes (part C of the catalogue): no node shows them."""
 
-from tracer.lab.faults.fault import Plan
+from tracer.lab.faults.fault import (
+    Fault,
+    Plan,
+)
 from tracer.lab.flanneld import DEFAULT_PORT
 from tracer.lab.paths import NETNS_DIR, UNDERLAY
 from tracer.lab.shell import run
@@ -43,3 +46,12 @@ def _switch_drops(rule: str) -> None:
 
 def _nft(script: str) -> None:
     run(["nsenter", f"--net={NETNS_DIR}/{UNDERLAY}", "--", "nft", "-f", "-"], text=script)
+
+
+BETWEEN = "what stops it stands between the nodes"
+
+FAULTS = (
+    Fault(underlay_mtu_blackhole, heal_underlay, needs=("nft",), hidden=BETWEEN),
+    Fault(nsx_intercepts_8472, heal_underlay, needs=("nft",), hidden=BETWEEN),
+    Fault(cloud_sg_8472, heal_underlay, needs=("nft",), hidden=BETWEEN),
+)
