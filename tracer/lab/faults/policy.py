@@ -11,6 +11,7 @@ from tracer.lab.plan import UPLINK
 from tracer.lab.shell import ip, set_sysctls
 
 PRIORITY, TABLE = 100, 100
+STORAGE = "storage0"
 NF_CALL = "net/bridge/bridge-nf-call-iptables"
 RP_FILTER = "net/ipv4/conf/all/rp_filter"
 
@@ -65,7 +66,27 @@ def heal_br_netfilter(_plan: Plan) -> None:
     set_sysctls(RECEIVER, {NF_CALL: "1"})
 
 
+def host_route_overlaps(plan: Plan) -> None:
+    """node-a has a storage network with addresses of node-b's pods: the longer prefix wins."""
+    pods = node(plan, RECEIVER).pod_cidr.partition("/")[0].rpartition(".")[0]
+    ip(
+        SENDER,
+        [
+            f"link add {STORAGE} type veth peer name {STORAGE}-peer",
+            f"link set {STORAGE} up",
+            f"link set {STORAGE}-peer up",
+            f"address add {pods}.100/25 dev {STORAGE}",
+        ],
+    )
+
+
+def heal_host_route_overlaps(_plan: Plan) -> None:
+    """Remove the network; its address and its route go with it."""
+    ip(SENDER, [f"link del {STORAGE}"])
+
+
 FAULTS = (
+    Fault(host_route_overlaps, heal_host_route_overlaps),
     Fault(policy_route, heal_policy_route),
     Fault(rp_filter, heal_rp_filter),
     Fault(

@@ -1,0 +1,96 @@
+"""The host's own networks against the pods'."""
+
+from ipaddress import ip_network
+
+from tracer.core.compare import route_text
+from tracer.core.end import WayEnd
+from tracer.core.routes import MAIN, RouteAnswer
+from tracer.core.rules import remedies
+from tracer.core.rules.edge import of_each_way
+from tracer.core.tables import Tables
+from tracer.core.views import NodeView, WayView
+from tracer.model.diagnosis import Evidence, Finding, Severity
+from tracer.model.examination import Step
+from tracer.model.state import Route
+
+STEP = Step.ROUTES
+
+
+def host_route_overlaps(node: NodeView) -> tuple[Finding, ...]:
+    """A route of the host's own leads part of the pods' network elsewhere.
+
+    A LAN, a VPN or a storage network has addresses of flannel's network. The longer prefix wins
+    over flannel's route: pods with those addresses cannot be reached from there, all others can.
+    """
+    tables = node.tables("routes", "links")
+    found = next((route for route in tables.state.routes if _is_own(node, tables, route)), None)
+    if found is None:
+        return ()
+    losers = [cidr for cidr in node.facts.subnets if _within(found.destination, cidr)]
+
+    def stops(way: WayView, end: WayEnd) -> bool:
+        return way.sender == node.node and way.route.route == found and not end.outer
+
+    return of_each_way(node, stops, _overlap(node, tables, found, losers))
+
+
+def _is_own(node: NodeView, tables: Tables, route: Route) -> bool:
+    """Neither flannel's nor the bridge's nor the kernel's, and inside of flannel's network."""
+    if route.kind != "unicast" or route.table != MAIN or route.destination in node.facts.subnets:
+        return False
+    link = tables.link(route.ifindex)
+    if link is None or link.vxlan is not None or link == tables.bridge():
+        return False
+    conf = node.facts.net_conf
+    networks = (conf.network, conf.network_v6) if conf is not None else ()
+    return any(_within(route.destination, network) for network in networks)
+
+
+def _within(inner: str, outer: str | None) -> bool:
+    """`inner` lies in `outer` and is smaller."""
+    if outer is None or (":" in inner) is not (":" in outer):
+        return False
+    one, other = ip_network(inner, strict=False), ip_network(outer, strict=False)
+    return one != other and one.subnet_of(other)  # type: ignore[arg-type]
+
+
+def _overlap(node: NodeView, tables: Tables, route: Route, losers: list[str]) -> Finding:
+    link = tables.link(route.ifindex)
+    device = link.ifname if link is not None else None
+    answer = RouteAnswer(kind=route.kind, route=route)
+    owners = ", ".join(f"{node.facts.subnets[cidr][0]} ({cidr})" for cidr in losers)
+    conf = node.facts.net_conf
+    return Finding(
+        rule="host-route-overlaps",
+        severity=Severity.ERROR if losers else Severity.WARNING,
+        node=node.node,
+        device=device,
+        sentence=f"{node.node} has a network of its own inside of the pods': {route.destination} by"
+        f" {device}.",
+        evidence=(
+            Evidence(
+                label="route", value=route_text(answer, tables), source=node.node, differs=True
+            ),
+            Evidence(
+                label="network",
+                value=f"{conf.network_v6 if ':' in route.destination else conf.network}"
+                if conf is not None
+                else "not known",
+                source=conf.source if conf is not None else "",
+            ),
+            Evidence(label="owner", value=owners or "nobody yet", source="all nodes' spec.podCIDR"),
+        ),
+        hits=f"what {node.node} sends to pods with addresses of {route.destination}"
+        if losers
+        else f"nothing now; pods of a node that is given a subnet of {route.destination}",
+        fix=(
+            "give one of the two another range: the host's network, which takes its route along,",
+            remedies.on(node.node, f"ip route show {route.destination}"),
+            "or flannel's, which needs new pod CIDRs for all nodes:",
+            remedies.edit_net_conf(node.facts),
+        ),
+        confirm=(remedies.on(node.node, f"ip route show root {route.destination}"),),
+        useless=(
+            "restarting flannel: its route is there, and the longer prefix wins whenever it came",
+        ),
+    )
