@@ -265,6 +265,16 @@ def test_in_a_dual_stack_cluster_each_family_needs_one() -> None:
     ]
 
 
+def test_a_trace_speaks_of_its_own_family_only() -> None:
+    conf = (
+        '{"Network":"10.244.0.0/16","EnableIPv6":true,"IPv6Network":"fd00:10:244::/56",'
+        '"Backend":{"Type":"vxlan"}}'
+    )
+    api = cluster(net_conf=NetConf(text=conf, source="ConfigMap x/y"))
+    assert judge(case(cluster=api)).findings == ()
+    assert ("podcidr-not-assigned", A) in named(examined(cluster=api))
+
+
 def test_a_trace_between_other_nodes_does_not_speak_of_it() -> None:
     assert judge(case(cluster=joined())).findings == ()
 

@@ -85,11 +85,15 @@ def _nothing_given(node: str) -> Evidence:
 
 
 def _needed(view: ClusterView) -> tuple[int, ...]:
-    """Address families of the overlay."""
-    conf = view.facts.net_conf
+    """Address families of the overlay; a trace speaks of its own one."""
+    conf, request = view.facts.net_conf, view.facts.bundle.request
     if conf is None or conf.defect is not None:
-        return tuple(sorted({lease.family for lease in view.facts.leases}))
-    return tuple(f for f, on in ((4, conf.enable_ipv4), (6, conf.enable_ipv6)) if on)
+        wanted = sorted({lease.family for lease in view.facts.leases})
+    else:
+        wanted = [f for f, on in ((4, conf.enable_ipv4), (6, conf.enable_ipv6)) if on]
+    if request is None:
+        return tuple(wanted)
+    return tuple(f for f in wanted if (":" in request.destination.ip) is (f == 6))
 
 
 def _unassigned(view: ClusterView, name: str, family: int) -> bool:
