@@ -1,5 +1,6 @@
 """The documentation says what the program says: outputs are real, commands exist."""
 
+import ast
 import contextlib
 import io
 import re
@@ -32,6 +33,18 @@ def typed_and_said(block: str) -> str:
     return "$ flantrace pod-a pod-b\n" + (CASES / block / "trace.txt").read_text()
 
 
+def source_of(block: str) -> str:
+    """A function as it is written: `source:FILE:NAME`."""
+    _, file, name = block.split(":")
+    text = (ROOT / file).read_text()
+    found = next(
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+    return f"{ast.get_source_segment(text, found)}\n"
+
+
 def said(*words: str) -> str:
     """The stdout of one command line."""
     out = io.StringIO()
@@ -48,7 +61,9 @@ def test_an_output_in_the_documentation_is_a_recorded_one(
 
     def filled(match: re.Match[str]) -> str:
         name = match.group(1)
-        block = f"```\n{typed_and_said(name)}```\n"
+        quoted = source_of(name) if name.startswith("source:") else typed_and_said(name)
+        fence = "```python" if name.startswith("source:") else "```"
+        block = f"{fence}\n{quoted}```\n"
         return f"<!-- golden:begin {name} -->\n{block}<!-- golden:end -->"
 
     wanted = BLOCK.sub(filled, text)
@@ -99,6 +114,40 @@ def test_the_reference_of_the_command_line_is_what_help_says(
     if request.config.getoption("--update-golden"):
         path.write_text(reference())
     assert path.read_text() == reference()
+
+
+ADDED = "host-route-overlaps"
+OF_A_RULE = {
+    f"docs/rules/{ADDED}.md": "its page",
+    "docs/rules/index.md": "written by a test",
+    "docs/reference/coverage.md": "written by a test",
+    "docs/how-to/add-a-rule.md": "tells of it",
+    "tracer/core/rules/overlap.py": "its function",
+    "tracer/core/rules/catalogue.py": "its line in the order of causes",
+    "tracer/lab/faults/policy.py": "its fault",
+    "tests/core/rules/test_overlap.py": "tests of its function",
+    "CHANGELOG.md": "its line there",
+    "tests/test_docs.py": "this test",
+}
+
+
+def test_adding_a_rule_takes_these_files_and_no_other() -> None:
+    """But for its recordings and what is written from them."""
+    words = (ADDED, ADDED.replace("-", "_"))
+    roots = ("tracer", "tests", "docs", ".ci")
+    files = [path for root in roots for path in (ROOT / root).rglob("*") if path.is_file()]
+    files += [path for path in ROOT.iterdir() if path.is_file()]
+    named = {
+        str(path.relative_to(ROOT))
+        for path in files
+        if path.suffix in {".py", ".md", ".toml", ".txt", ".json", ""}
+        and "__pycache__" not in path.parts
+        if any(word in path.read_text(errors="replace") for word in words)
+    }
+    recorded = {
+        name for name in named if name.startswith(("tests/cases/", "tests/lab/differences/"))
+    }
+    assert named - recorded == set(OF_A_RULE)
 
 
 def test_every_exit_code_is_documented() -> None:
