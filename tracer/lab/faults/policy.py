@@ -11,7 +11,7 @@ from tracer.lab.plan import UPLINK
 from tracer.lab.shell import ip, set_sysctls
 
 PRIORITY, TABLE = 100, 100
-STORAGE = "storage0"
+STORAGE, MACS = "storage0", ("02:00:00:00:05:01", "02:00:00:00:05:02")
 NF_CALL = "net/bridge/bridge-nf-call-iptables"
 RP_FILTER = "net/ipv4/conf/all/rp_filter"
 
@@ -72,7 +72,8 @@ def host_route_overlaps(plan: Plan) -> None:
     ip(
         SENDER,
         [
-            f"link add {STORAGE} type veth peer name {STORAGE}-peer",
+            f"link add {STORAGE} address {MACS[0]} type veth peer name {STORAGE}-peer"
+            f" address {MACS[1]}",
             f"link set {STORAGE} up",
             f"link set {STORAGE}-peer up",
             f"address add {pods}.100/25 dev {STORAGE}",
