@@ -155,6 +155,12 @@ class WayView:
             return None
         return Crossing(tables, vtep, answer.route.gateway or self.dst)
 
+    @property
+    def unread(self) -> bool:
+        """Nothing was read on one of its nodes: of that one its lease is all there is."""
+        nodes = self.case.bundle.nodes
+        return self.sender not in nodes or self.receiver not in nodes
+
     @cached_property
     def small(self) -> tuple[Path, ...]:
         """The ordinary ones: not that of full MTU, nor those that tried other sizes."""

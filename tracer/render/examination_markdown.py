@@ -7,6 +7,7 @@ from tracer.render.markdown_parts import evidence, fix
 from tracer.render.matrix import matrix
 from tracer.render.prose import block, cell, code, prose
 from tracer.render.style import plain_record
+from tracer.render.text import not_checked
 
 FEW = 3
 """Findings in a summary; a report has all."""
@@ -28,7 +29,7 @@ def examination_markdown(examination: Examination, *, short: bool = False) -> st
     if not short:
         parts += [[f"{mark}# Who reaches whom"], block("\n".join(matrix(safe)))]
     parts.append([f"- {prose(note)}" for note in safe.notes])
-    parts.append([f"- not checked: {code(one.rule)}, {prose(one.missing)}" for one in safe.skipped])
+    parts.append([f"- {prose(line)}" for line in not_checked(safe.skipped, full=False)])
     made = f"Checked {prose(safe.recorded_at)}, by flantrace {prose(safe.recorded_by)}."
     parts.append([made])
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"

@@ -6,6 +6,9 @@ from tracer.render.advice import again
 from tracer.render.style import WIDTH, Style, command_lines, plain, wrapped
 
 DEPTHS = ("verdict", "path", "full")
+MOST_FACTS = 3
+"""Missing facts that are named of those for want of which the same rules were not asked."""
+
 MOST_PATHS = 8
 """Different paths of one way in a report: more are for `--depth full`."""
 
@@ -81,12 +84,19 @@ def not_checked(skipped: tuple[Skipped, ...], *, full: bool) -> list[str]:
         rules = by_fact.setdefault(skip.missing, [])
         if skip.rule not in rules:
             rules.append(skip.rule)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for missing, found in by_fact.items():
+        alike.setdefault(tuple(found), []).append(missing)
     lines: list[str] = []
-    for missing, rules in by_fact.items():
-        count = f"{len(rules)} rule{'' if len(rules) == 1 else 's'}"
-        lines += wrapped(f"not checked: {count}, for want of the {missing}", 0)
-        if full or len(rules) <= 3:
-            lines += wrapped(", ".join(rules), 4)
+    for names, facts in alike.items():
+        count = f"{len(names)} rule{'' if len(names) == 1 else 's'}"
+        shown = facts if full else facts[:MOST_FACTS]
+        for missing in shown:
+            lines += wrapped(f"not checked: {count}, for want of the {missing}", 0)
+        if len(shown) < len(facts):
+            lines += wrapped(f"not checked: {count}, for want of {len(facts) - len(shown)} more", 0)
+        if full or len(names) <= 3:
+            lines += wrapped(", ".join(names), 4)
     return lines
 
 

@@ -8,6 +8,7 @@ from tracer.core.examine.answer import Told, answer, remarks
 from tracer.core.examine.asking import Asking
 from tracer.core.examine.census import census
 from tracer.core.examine.pairs import requests
+from tracer.core.examine.promises import contradictions
 from tracer.core.examine.reach import Reached
 from tracer.core.examine.steps import steps
 from tracer.core.facts import Facts
@@ -34,6 +35,9 @@ def examine(bundle: Bundle) -> Examination:
             case = Case(facts, request, annotated(predicted(facts, request), facts, request))
             for way in case.ways:
                 reached.add(way, asking.of_way(way))
+    for request in contradictions(facts, asked):
+        for way in Case(facts, request, ()).ways:
+            asking.of_way(way)
     for node in asked:
         asking.of_node(node)
     asking.of_cluster()

@@ -22,11 +22,17 @@ KEPT = 4
 """Failed ways that are kept for the rules of one node, and for which these are asked in vain."""
 
 
+BY_REQUEST = "state of the nodes: nothing was to run on them"
+"""What is missing where only the API was to be asked."""
+
+
 class Asking:
     """Asks, and remembers: each fault of a node once, whatever way it was met on."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        check = facts.bundle.check
+        self._agents = check is None or check.agents
         self._found: dict[tuple[str, str], Finding] = {}
         self._skipped: dict[Skipped, None] = {}
         self._failed: dict[str, list[WayView]] = {}
@@ -95,7 +101,8 @@ class Asking:
         try:
             told = said(rule, about)
         except MissingFact as fact:
-            self._skipped[Skipped(rule=slug(rule), missing=fact.missing)] = None
+            missing = fact.missing if self._agents else BY_REQUEST
+            self._skipped[Skipped(rule=slug(rule), missing=missing)] = None
             return ()
         for finding in told:
             key = (finding.rule, finding.node)

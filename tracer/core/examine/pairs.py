@@ -54,13 +54,25 @@ def _end(facts: Facts, node: str, census: Census, inside: Ip | None) -> End:
     return End(kind=EndKind.POD, name=f"pods of {node}", node=node, ip=ip, assumed=True)
 
 
+def api_end(facts: Facts, node: str, family: int) -> End:
+    """A pod that the node could have, by its lease alone."""
+    ip = _within(facts.lease(node, family).pod_cidr) or ("::" if family == 6 else "0.0.0.0")
+    return End(kind=EndKind.POD, name=f"pods of {node}", node=node, ip=ip, assumed=True)
+
+
 def _address(facts: Facts, node: str, family: int) -> Ip | None:
     """An address that a pod of the node could have: the last but one of its pod CIDR."""
     try:
         facts.state(node)
-        cidr = facts.lease(node, family).pod_cidr
+        return _within(facts.lease(node, family).pod_cidr)
+    except MissingFact:
+        return None
+
+
+def _within(cidr: str | None) -> Ip | None:
+    try:
         network = ip_network(cidr or "", strict=False)
-    except (MissingFact, ValueError):
+    except ValueError:
         return None
     if network.num_addresses < 4:
         return None

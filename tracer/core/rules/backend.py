@@ -88,7 +88,7 @@ def _odd_one(way: WayView) -> tuple[Lease, Lease]:
 def _refused(way: WayView) -> bool:
     """The sender's old entries still lead to a node whose VXLAN device is gone."""
     end = way.end
-    if way.receiver_vtep is not None or end is None or not end.on(way.receiver, Device.UPLINK):
+    if end is None or not end.on(way.receiver, Device.UPLINK) or way.receiver_vtep is not None:
         return False
     return end.freed("NO_SOCKET") or end.lost_at(way.receiver, Device.UPLINK, Direction.IN)
 

@@ -98,6 +98,8 @@ def vni_mismatch(way: WayView) -> Finding | None:
     The receiver's socket takes the packet and vxlan_rcv finds no device for its VNI:
     VXLAN_VNI_NOT_FOUND (a name of Linux 6.13; before, the function alone tells).
     """
+    if way.unread:
+        return _by_leases(way)
     sender, receiver = _devices(way)
     if sender is None or receiver is None:
         return None
@@ -125,6 +127,46 @@ def vni_mismatch(way: WayView) -> Finding | None:
         useless=("editing the ConfigMap alone: flanneld reads it once, at its start",),
         way=way.way,
         explains=_refused(way, "VXLAN_VNI_NOT_FOUND"),
+    )
+
+
+def _by_leases(way: WayView) -> Finding | None:
+    """What the API alone shows of it: flanneld names its VNI in backend-data."""
+    leases = way.sender_lease, way.receiver_lease
+    sent, taken = leases[0].vni, leases[1].vni
+    if sent is None or taken is None or sent == taken:
+        return None
+    conf = way.case.net_conf
+    odd = _odd_one(way, False, conf.vni if conf else None, taken)
+    published = {lease.node: lease.vni for lease in leases}
+    return Finding(
+        rule="vni-mismatch",
+        severity=Severity.ERROR,
+        node=odd,
+        device=None,
+        sentence=f"{way.sender} publishes VNI {sent}, and {way.receiver} VNI {taken}.",
+        evidence=(
+            *(
+                Evidence(
+                    label="advertised",
+                    value=f"vni {lease.vni}",
+                    source=remedies.advertised_by(lease),
+                    differs=lease.node == odd,
+                )
+                for lease in leases
+            ),
+            *_configured(way, f"vni {conf.vni}" if conf else None),
+        ),
+        hits=f"everything between {way.sender} and {way.receiver}, both ways",
+        fix=_same_everywhere(
+            way,
+            odd,
+            "VNI",
+            f"{'flannel-v6' if way.case.family == 6 else 'flannel'}.{published[odd]}",
+        ),
+        confirm=("kubectl get nodes -o yaml | grep backend-data",),
+        useless=("editing the ConfigMap alone: flanneld reads it once, at its start",),
+        way=way.way,
     )
 
 
@@ -200,13 +242,16 @@ def _configured(way: WayView, value: str | None) -> tuple[Evidence, ...]:
     return (Evidence(label="configured", value=value, source=raw.source),)
 
 
-def _same_everywhere(way: WayView, odd: str, key: str) -> tuple[str, ...]:
+def _same_everywhere(
+    way: WayView, odd: str, key: str, device: str | None = None
+) -> tuple[str, ...]:
+    device = device or _device_of(way, odd)
     return (
         f"see that the configuration names the Backend.{key} that is meant; then, on every node"
         f" that has another one (here {odd}), delete the device and restart flanneld, which makes"
         " it again:",
         remedies.edit_net_conf(way.case),
-        remedies.on(odd, f"ip link del {_device_of(way, odd)}"),
+        remedies.on(odd, f"ip link del {device}"),
         remedies.restart_flannel(way.case, odd),
     )
 

@@ -1,5 +1,7 @@
 """The nodes' own addresses on the underlay: published twice, or moved."""
 
+from collections.abc import Sequence
+
 from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.fingerprints import left_for_nobody
@@ -12,6 +14,13 @@ from tracer.model.state import Address, Link
 
 STEP = Step.CLUSTER
 
+SHOW = "kubectl get nodes -o yaml | grep public-ip"
+USELESS = (
+    "correcting the annotation by hand: flanneld publishes the address of the interface that it"
+    " chose again at its next start",
+    remedies.CNI_FILES,
+)
+
 
 def public_ip_duplicate(way: WayView) -> Finding | None:
     """Several nodes publish the same public address.
@@ -20,6 +29,8 @@ def public_ip_duplicate(way: WayView) -> Finding | None:
     VTEP (vxlan_encap_bypass): it is routed out again, and again, until its TTL is used up. The
     sender's cni0 then answers "time exceeded", and the uplink stays idle.
     """
+    if way.unread:
+        return _by_leases(way, twins(way))
     crossing = way.crossing
     if crossing is None or crossing.dst is None:
         return None
@@ -45,17 +56,32 @@ def public_ip_duplicate(way: WayView) -> Finding | None:
         evidence=_published(way, crossing, same, own),
         hits=f"what other nodes send to pods of {names}: each FDB entry leads to one node only",
         fix=_choose_address(way, nodes) if same else _own_address(way),
-        confirm=(
-            "kubectl get nodes -o yaml | grep public-ip",
-            *remedies.show_tables(way.sender, crossing.vtep)[1:],
-        ),
-        useless=(
-            "correcting the annotation by hand: flanneld publishes the address of the interface"
-            " that it chose again at its next start",
-            remedies.CNI_FILES,
-        ),
+        confirm=(SHOW, *remedies.show_tables(way.sender, crossing.vtep)[1:]),
+        useless=USELESS,
         way=way.way,
         explains=not arrives and (_looped(way) if own else left_for_nobody(way)),
+    )
+
+
+def _by_leases(way: WayView, same: list[Lease]) -> Finding | None:
+    """What the API alone shows of it."""
+    if not same:
+        return None
+    lease = way.receiver_lease
+    nodes = sorted([way.receiver, *(twin.node for twin in same)])
+    names = f"{', '.join(nodes[:-1])} and {nodes[-1]}"
+    return Finding(
+        rule="public-ip-duplicate",
+        severity=Severity.ERROR,
+        node=_wrong(way, nodes),
+        device=None,
+        sentence=f"{names} publish the same address, {lease.public_ip}.",
+        evidence=_advertised((lease, *same)),
+        hits=f"what other nodes send to pods of {names}: each FDB entry leads to one node only",
+        fix=_choose_address(way, nodes),
+        confirm=(SHOW,),
+        useless=USELESS,
+        way=way.way,
     )
 
 
@@ -75,15 +101,7 @@ def twins(way: WayView) -> list[Lease]:
 def _published(
     way: WayView, crossing: Crossing, same: list[Lease], own: bool
 ) -> tuple[Evidence, ...]:
-    lease = way.receiver_lease
-    rows = [
-        Evidence(
-            label="advertised",
-            value=each.public_ip or proof.NONE,
-            source=remedies.public_ip_of(each),
-        )
-        for each in sorted((lease, *same), key=lambda one: one.node)
-    ]
+    rows = [*_advertised((way.receiver_lease, *same))]
     whose = f", an address of {way.sender} itself" if own else ""
     rows.append(
         Evidence(
@@ -102,6 +120,17 @@ def _published(
             )
         )
     return (*rows, *proof.kernel(way))
+
+
+def _advertised(leases: Sequence[Lease]) -> tuple[Evidence, ...]:
+    return tuple(
+        Evidence(
+            label="advertised",
+            value=each.public_ip or proof.NONE,
+            source=remedies.public_ip_of(each),
+        )
+        for each in sorted(leases, key=lambda one: one.node)
+    )
 
 
 def _wrong(way: WayView, nodes: list[str]) -> str:

@@ -30,6 +30,8 @@ def vtepmac_duplicate(way: WayView) -> Finding | None:
     the two: whoever's lease came last.
     """
     twins = same_mac(way)
+    if way.unread:
+        return _by_leases(way, twins)
     crossing = way.crossing
     if not twins or crossing is None:
         return None
@@ -60,16 +62,39 @@ def vtepmac_duplicate(way: WayView) -> Finding | None:
     )
 
 
+def _by_leases(way: WayView, twins: tuple[str, ...]) -> Finding | None:
+    """What the API alone shows of it."""
+    if not twins:
+        return None
+    names = sorted((way.receiver, *twins))
+    clone = _clone(way, names)
+    shared = ", ".join(names[:-1]) + f" and {names[-1]}"
+    return Finding(
+        rule="vtepmac-duplicate",
+        severity=Severity.ERROR,
+        node=clone,
+        device=None,
+        sentence=f"{shared} have the same VtepMAC, {way.receiver_lease.vtep_mac}.",
+        evidence=_advertised(way, names, clone),
+        hits=f"everything between pods of {shared}, and what other nodes send to them: each has"
+        " one FDB entry for this MAC, which leads to one of them",
+        fix=_own_mac(way, clone, "flannel.1" if way.case.family == 4 else "flannel-v6.1"),
+        confirm=SHOW_IDENTITIES,
+        useless=KEEPS_IT,
+        way=way.way,
+    )
+
+
 def same_mac(way: WayView) -> tuple[str, ...]:
     """Nodes whose lease, or device, has the MAC of the receiver's."""
-    lease, vtep = way.receiver_lease, way.receiver_vtep
+    lease, vtep = way.receiver_lease, None if way.unread else way.receiver_vtep
     macs = {lease.vtep_mac, vtep.mac if vtep is not None else None} - {None}
     found = {
         other.node
         for other in way.case.leases
         if other.node != lease.node and other.family == lease.family and other.vtep_mac in macs
     }
-    own = way.sender_vtep
+    own = None if way.unread else way.sender_vtep
     if way.crosses and own is not None and vtep is not None and own.mac == vtep.mac:
         found.add(way.sender)
     return tuple(sorted(found))
@@ -90,18 +115,20 @@ def _clone(way: WayView, names: list[str]) -> str:
     return max(names, key=age)
 
 
-def _holders(way: WayView, names: list[str], clone: str) -> tuple[Evidence, ...]:
-    rows = []
-    for name in names:
-        lease = way.case.lease(name)
-        rows.append(
-            Evidence(
-                label="advertised",
-                value=lease.vtep_mac or proof.NONE,
-                source=remedies.advertised_by(lease),
-                differs=name == clone,
-            )
+def _advertised(way: WayView, names: list[str], clone: str) -> tuple[Evidence, ...]:
+    return tuple(
+        Evidence(
+            label="advertised",
+            value=way.case.lease(name).vtep_mac or proof.NONE,
+            source=remedies.advertised_by(way.case.lease(name)),
+            differs=name == clone,
         )
+        for name in names
+    )
+
+
+def _holders(way: WayView, names: list[str], clone: str) -> tuple[Evidence, ...]:
+    rows = [*_advertised(way, names, clone)]
     for name in names:
         if name in (way.sender, way.receiver):
             vtep = way.case.vtep(name)
