@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cases import CASES, CHECK, bundle_of
+from tests.cases import CASES, CHECK, bundle_of, spares
 from tracer.cli.main import flantrace, run
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +30,8 @@ def typed_and_said(block: str) -> str:
         )
     if kind == "predict":
         return "$ flantrace predict pod-a pod-b\n" + (CASES / cases / "predict.txt").read_text()
+    if spares(block) and not block.startswith("healthy"):
+        return "$ flantrace check\n" + (CASES / block / "check.txt").read_text()
     return "$ flantrace pod-a pod-b\n" + (CASES / block / "trace.txt").read_text()
 
 

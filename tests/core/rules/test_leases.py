@@ -297,6 +297,16 @@ def test_where_most_are_outside_it_is_flannels_network_that_is_wrong() -> None:
     assert finding.fix[1] == "kubectl -n kube-flannel edit configmap kube-flannel-cfg"
 
 
+def test_a_cluster_cidr_beyond_flannels_network_is_a_warning_before_it_hits_anybody() -> None:
+    (finding,) = examined(cluster=cluster(controller_managers=(manager("10.0.0.0/8"),))).findings
+    assert (finding.rule, finding.severity) == ("podcidr-outside-network", Severity.WARNING)
+    assert finding.hits == "no node yet"
+    inside = examined(cluster=cluster(controller_managers=(manager("10.244.0.0/16"),)))
+    assert inside.findings == ()
+    alone = manager("10.0.0.0/8", allocate=False)
+    assert examined(cluster=cluster(controller_managers=(alone,))).findings == ()
+
+
 @pytest.mark.parametrize("network", ["10.0.0.0/8", "10.244.0.0/16", "", "nonsense"])
 def test_a_network_around_them_or_none_that_can_be_read_is_no_such_fault(network: str) -> None:
     conf = NetConf(text=f'{{"Network":"{network}","Backend":{{"Type":"vxlan"}}}}', source="x")

@@ -345,7 +345,8 @@ def reserved(count: int, **changes: object) -> NodeState:
 
 def test_a_node_whose_addresses_are_all_reserved_starts_no_pod() -> None:
     told = judge(case(reserved(253), paths=all_well()))
-    assert words(told) == ("DELIVERED", "hostlocal-exhausted", "-", "-", "-")
+    assert words(told) == ("DELIVERED", "-", "-", "-", "-")
+    assert told.findings[0].severity is Severity.WARNING
     assert told.findings[0].sentence == (
         "node-b has no pod address left: all 253 of 10.244.2.0/24 are reserved."
     )
@@ -354,6 +355,13 @@ def test_a_node_whose_addresses_are_all_reserved_starts_no_pod() -> None:
 def test_a_check_knows_how_many_are_of_no_pod() -> None:
     finding = next(iter(examined(reserved(253)).findings))
     assert "252 of them for no pod of node-b" in finding.sentence
+
+
+def test_leaks_that_leave_little_are_a_warning_of_a_check() -> None:
+    (finding,) = examined(reserved(200)).findings
+    assert finding.severity is Severity.WARNING
+    assert finding.sentence.startswith("node-b has 53 of 253 pod addresses of 10.244.2.0/24 left")
+    assert not examined(reserved(150)).findings
 
 
 def test_one_address_left_is_enough() -> None:

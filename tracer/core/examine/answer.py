@@ -96,8 +96,22 @@ def remarks(told: Told) -> Iterator[str]:
             "No packet was sent: what lies between the nodes is in no table. flantrace POD_A POD_B"
             " follows one."
         )
+    yield from _for_another(told)
     for trouble in bundle.troubles:
         yield f"{trouble.what}; {trouble.hint}." if trouble.hint else f"{trouble.what}."
     for lease in told.facts.leases:
         if lease.defect is not None and lease.node in told.asked:
             yield f"Peers ignore the lease of {lease.node}: {lease.defect}."
+
+
+def _for_another(told: Told) -> Iterator[str]:
+    """Nothing but a frame for another MAC moves this counter of a VTEP (Linux 5.19)."""
+    named = {finding.node for finding in told.findings}
+    for node in told.read:
+        for link in told.facts.state(node).links:
+            count = link.counters.rx_otherhost if link.vxlan is not None else None
+            if count and node not in named:
+                yield (
+                    f"{link.ifname} of {node} has counted {count} frames for another MAC since it"
+                    " was made: some peer misaddressed it, now or before."
+                )

@@ -62,6 +62,16 @@ def is_outside(lease: Lease, conf: NetConfRead | None) -> bool:
     return network is not None and not _contains(network, lease.pod_cidr)
 
 
+def handed_out(facts: Facts, conf: NetConfRead) -> tuple[ControllerManager, Net, Net] | None:
+    """Who gives pod CIDRs of a network that reaches beyond flannel's, and the two networks."""
+    for one in _managers(facts):
+        for cidr in one.cluster_cidrs if one.allocate_node_cidrs else ():
+            network = conf.network_v6 if ":" in cidr else conf.network
+            if network is not None and not _contains(network, cidr):
+                return one, cidr, network
+    return None
+
+
 @lru_cache(maxsize=8192)
 def _contains(network: Net, cidr: Net) -> bool:
     """As flannel's containsCIDR (kube.go) sees it. What is no network is another defect."""

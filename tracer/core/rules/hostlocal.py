@@ -17,6 +17,14 @@ HOST_LOCAL = "/var/lib/cni/networks/cbr0"
 LARGEST = 1 << 16
 """Addresses of a pod CIDR that anybody could use up; IPv6's are not counted."""
 
+NEARLY = 0.75
+"""Part of the addresses that is reserved when a leak is worth a warning."""
+
+NOBODY_LOOKS = (
+    "restarting flannel, the kubelet or containerd: reservations are files, and nobody looks"
+    " whether their pods still exist",
+)
+
 _SHOW_LEAKED = (
     f"crictl pods -q --no-trunc > /tmp/live && cd {HOST_LOCAL} && for ip in *.*.*.*;"
     ' do grep -qF "$(head -c 64 "$ip")" /tmp/live || echo "$ip"; done'
@@ -40,19 +48,20 @@ def _exhausted(node: NodeView, cidr: Net) -> Finding | None:
     network, reserved = ip_network(cidr), node.state.host_local
     # Not to be given: the network's own address, the gateway's, and IPv4's broadcast address.
     usable = network.num_addresses - (3 if network.version == 4 else 2)
-    if not 0 < usable < LARGEST or len(reserved) < usable:
+    if not 0 < usable < LARGEST or len(reserved) < usable * NEARLY:
         return None
     for gap in node.state.not_read:
         if gap.what == HOST_LOCAL:
             raise MissingFact(f"{gap.what} on {node.node}: {gap.why}")
     taken = [ip for ip in reserved if within(ip, cidr)]
-    if len(taken) < usable:
-        return None
     leaked = _leaked(node, taken)
+    if len(taken) < usable:
+        return _nearly(node, cidr, taken, leaked, usable) if leaked else None
     orphans = f", {len(leaked)} of them for no pod of {node.node}" if leaked else ""
     return Finding(
         rule="hostlocal-exhausted",
-        severity=Severity.ERROR,
+        # Pods that run keep their addresses: a trace of such is not hit.
+        severity=Severity.WARNING if node.facts.bundle.request is not None else Severity.ERROR,
         node=node.node,
         device=None,
         sentence=f"{node.node} has no pod address left: all {usable} of {cidr} are reserved"
@@ -67,16 +76,45 @@ def _exhausted(node: NodeView, cidr: Net) -> Finding | None:
             *_orphans(node, leaked),
         ),
         hits=f"every pod that starts on {node.node} from now on; those that run keep theirs",
-        fix=(
-            "remove the reservations of sandboxes that are gone; `echo` shows them, `rm` in its"
-            " place removes them:",
-            remedies.on(node.node, _SHOW_LEAKED),
-        ),
+        fix=_remove_leaked(node.node),
         confirm=(remedies.on(node.node, f"ls {HOST_LOCAL} | wc -l"),),
-        useless=(
-            "restarting flannel, the kubelet or containerd: reservations are files, and nobody"
-            " looks whether their pods still exist",
+        useless=NOBODY_LOOKS,
+    )
+
+
+def _remove_leaked(node: str) -> tuple[str, ...]:
+    return (
+        "remove the reservations of sandboxes that are gone; `echo` shows them, `rm` in its place"
+        " removes them:",
+        remedies.on(node, _SHOW_LEAKED),
+    )
+
+
+def _nearly(
+    node: NodeView, cidr: Net, taken: list[Ip], leaked: list[Ip], usable: int
+) -> Finding | None:
+    """Leaks that leave little: no fault yet."""
+    if len(taken) < usable * NEARLY:
+        return None
+    return Finding(
+        rule="hostlocal-exhausted",
+        severity=Severity.WARNING,
+        node=node.node,
+        device=None,
+        sentence=f"{node.node} has {usable - len(taken)} of {usable} pod addresses of {cidr} left,"
+        f" and {len(leaked)} are reserved for no pod of {node.node}.",
+        evidence=(
+            Evidence(
+                label="reserved",
+                value=f"{len(taken)} of {usable}",
+                source=f"{node.node} {HOST_LOCAL}",
+            ),
+            *_orphans(node, leaked),
         ),
+        hits=f"nothing yet; {usable - len(taken)} more pods can start on {node.node}",
+        fix=_remove_leaked(node.node),
+        confirm=(remedies.on(node.node, f"ls {HOST_LOCAL} | wc -l"),),
+        useless=NOBODY_LOOKS,
     )
 
 

@@ -5,12 +5,14 @@ from datetime import datetime
 
 from tracer.core.case import MissingFact, WayView
 from tracer.core.controller import controller_managers
+from tracer.core.leases import NetConfRead
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.allocation import (
     LIST,
     allocated_by,
     free_subnet,
     give_node_cidrs,
+    handed_out,
     is_outside,
     named,
     pod_cidr_of,
@@ -155,8 +157,10 @@ def podcidr_outside_network(view: ClusterView) -> Finding | None:
         for lease in view.facts.leases
         if lease.node in view.spoken_of and is_outside(lease, conf)
     ]
-    if not outside or conf is None:
+    if conf is None:
         return None
+    if not outside:
+        return _will_be_outside(view, conf)
     nodes = list(dict.fromkeys(lease.node for lease in outside))
     family = outside[0].family
     network = conf.network_v6 if family == 6 else conf.network
@@ -185,6 +189,33 @@ def podcidr_outside_network(view: ClusterView) -> Finding | None:
         ),
         way=stopped.way if stopped is not None else None,
         explains=stopped is not None,
+    )
+
+
+def _will_be_outside(view: ClusterView, conf: NetConfRead) -> Finding | None:
+    """No node is hit yet; the next one that joins may be. A trace speaks of its own nodes only."""
+    given = handed_out(view.facts, conf)
+    if given is None or view.facts.bundle.request is not None:
+        return None
+    manager, cidr, network = given
+    return Finding(
+        rule="podcidr-outside-network",
+        severity=Severity.WARNING,
+        node=manager.node or view.nodes[0],
+        device=None,
+        sentence=f"kube-controller-manager gives pod CIDRs of {cidr}, and flannel's network is"
+        f" {network}: a node that joins may get one that lies outside.",
+        evidence=(
+            Evidence(label="network", value=network, source=conf.source),
+            *allocated_by(view.facts),
+        ),
+        hits="no node yet",
+        fix=(
+            f"let kube-controller-manager give pod CIDRs of {network}:",
+            *tell_cluster_cidr(view.facts, network),
+        ),
+        confirm=(LIST,),
+        useless=("restarting flanneld: it reads the same two networks again",),
     )
 
 
