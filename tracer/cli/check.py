@@ -5,10 +5,7 @@ from __future__ import annotations
 import click
 
 from tracer.cli import options
-from tracer.cli.answer import answer_of
-from tracer.cli.delivery import deliver, delivery_of
-from tracer.cli.interrupts import interruptible
-from tracer.cli.progress import Progress
+from tracer.cli.recorded import recorded
 
 
 @click.command()
@@ -46,17 +43,4 @@ def check(nodes: tuple[str, ...], no_agents: bool, **words: object) -> int:
         agent=options.text_of(words["agent"]),
         timeout_s=options.seconds_of(words["timeout_s"]),
     )
-    delivery = delivery_of(answer_of(words), words)
-    progress = Progress()
-    interrupted = False
-    with interruptible():
-        try:
-            surveyor = Surveyor(order, progress)
-            try:
-                surveyor.run()
-            except KeyboardInterrupt:
-                interrupted = True
-        finally:
-            progress.done()
-        bundle = options.as_asked(surveyor.bundle(), words)
-        return deliver(bundle, delivery, interrupted=interrupted)
+    return recorded(lambda progress: Surveyor(order, progress), words)

@@ -101,6 +101,19 @@ reach = _stacked(
     ),
 )
 
+packet = _stacked(
+    click.option(
+        "--probe",
+        "kind",
+        type=click.Choice(["icmp", "tcp", "udp"]),
+        default="icmp",
+        show_default=True,
+        help="What the packet is; tcp and udp need --port.",
+    ),
+    click.option("--port", type=click.IntRange(1, 65535), help="Port of the packet."),
+    click.option("--size", type=click.IntRange(28, 65535), help="Bytes of the IP packet, DF set."),
+)
+
 matrix = click.option(
     "--matrix", is_flag=True, help="Of a check: show who can reach whom by the tables."
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tracer.cli import options
-from tracer.cli.trace import recorded, trace_order
+from tracer.cli.trace import recorded_by, trace_order
 from tracer.model.request import ProbeKind, ProbePlan
 
 
@@ -16,16 +16,7 @@ from tracer.model.request import ProbeKind, ProbePlan
 @options.output
 @options.delivery
 @options.redaction
-@click.option(
-    "--probe",
-    "kind",
-    type=click.Choice(["icmp", "tcp", "udp"]),
-    default="icmp",
-    show_default=True,
-    help="What packet to follow; tcp and udp need --port.",
-)
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the packet.")
-@click.option("--size", type=click.IntRange(28, 65535), help="Bytes of the IP packet, DF set.")
+@options.packet
 def predict(source: str, destination: str, **words: object) -> int:
     """Foretell, from the nodes' tables alone, what becomes of packets from POD_A to POD_B.
 
@@ -41,7 +32,7 @@ def predict(source: str, destination: str, **words: object) -> int:
         1,
         size if isinstance(size, int) else None,
     )
-    return recorded(trace_order(source, destination, words, _with_full_mtu(plan)), words)
+    return recorded_by(trace_order(source, destination, words, _with_full_mtu(plan)), words)
 
 
 def _with_full_mtu(plan: ProbePlan) -> ProbePlan:

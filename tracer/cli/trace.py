@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracer.cli import options
-from tracer.cli.answer import answer_of
-from tracer.cli.delivery import deliver, delivery_of
-from tracer.cli.interrupts import interruptible
-from tracer.cli.progress import Progress
+from tracer.cli.recorded import recorded
 from tracer.errors import UsageError
 from tracer.model.request import ProbePlan
 from tracer.plan import MOST_PROBES, probe_plan
@@ -26,22 +23,11 @@ if TYPE_CHECKING:
 @options.output
 @options.delivery
 @options.redaction
-@click.option(
-    "--probe",
-    "kind",
-    type=click.Choice(["icmp", "tcp", "udp"]),
-    default="icmp",
-    show_default=True,
-    help="What to send; tcp and udp need --port.",
-)
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to probe.")
+@options.packet
 @click.option(
     "--count",
     type=click.IntRange(1, MOST_PROBES),
     help="Send so many probes of one size. Default: 5 small ones and one of full MTU.",
-)
-@click.option(
-    "--size", type=click.IntRange(28, 65535), help="Bytes of a probe's IP packet, DF set."
 )
 @click.option("--passive", is_flag=True, help="Send nothing: follow the pods' own traffic.")
 @click.option(
@@ -50,12 +36,14 @@ if TYPE_CHECKING:
 @click.option(
     "--no-active",
     is_flag=True,
-    help="Never send test datagrams between the nodes when packets vanish on the underlay.",
+    help="Make no further tests when packets vanish between the nodes: no pings of other sizes, no"
+    " datagrams, no third node.",
 )
 def trace(source: str, destination: str, **words: object) -> int:
     """Follow packets from POD_A to POD_B and back, and say what stops them.
 
-    A pod is [NAMESPACE/]NAME; node/NAME stands for a node's own flannel address.
+    A pod is [NAMESPACE/]NAME; node/NAME stands for a node's own flannel address, svc/NAME for a
+    Service's ready endpoint. An address of any of them does as well.
     """
     plan, passive_s = _plan(words)
     order = trace_order(
@@ -67,27 +55,14 @@ def trace(source: str, destination: str, **words: object) -> int:
         predict=False,
         active=not words["no_active"] and plan is not None,
     )
-    return recorded(order, words)
+    return recorded_by(order, words)
 
 
-def recorded(order: Order, words: dict[str, object]) -> int:
+def recorded_by(order: Order, words: dict[str, object]) -> int:
     """Record what the order says, and give the answer."""
     from tracer.record import Recorder
 
-    delivery = delivery_of(answer_of(words), words)
-    progress = Progress()
-    interrupted = False
-    with interruptible():
-        try:
-            recorder = Recorder(order, progress)
-            try:
-                recorder.run()
-            except KeyboardInterrupt:
-                interrupted = True
-        finally:
-            progress.done()
-        bundle = options.as_asked(recorder.bundle(), words)
-        return deliver(bundle, delivery, interrupted=interrupted)
+    return recorded(lambda progress: Recorder(order, progress), words)
 
 
 def trace_order(
