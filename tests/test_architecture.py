@@ -1,6 +1,7 @@
 """Imports point down, each library has one home, files stay small."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ LAYERS = (
     {"errors", "model"},
     {"core"},
     {"bundle", "capture", "collect", "render"},
-    {"formats", "session", "ends", "plan", "peers", "further", "record", "survey", "agent"},
+    {"formats", "plan", "recording", "agent"},
     {"lab"},
     {"api", "cli"},
     {"__main__"},
@@ -21,12 +22,10 @@ LAYERS = (
 """From the bottom up: a file imports from its own package or from a layer further down."""
 
 ALLOWED_SIDEWAYS = {
-    ("capture", "collect"), ("collect", "bundle"), ("record", "session"), ("record", "ends"),
-    ("record", "peers"), ("record", "further"), ("further", "peers"), ("further", "session"),
-    ("survey", "session"),
+    ("capture", "collect"), ("collect", "bundle"),
 }  # fmt: skip
-"""The codec stands on both banks of the wire; recording is one layer of a few files; saved state
-and captures are read as an agent reads them: the same objects, the same choice of devices."""
+"""The codec stands on both banks of the wire; saved state and captures are read as an agent reads
+them: the same objects, the same choice of devices."""
 
 HOMES = {
     "bcc": {"collect/bpf.py"},
@@ -115,3 +114,10 @@ def test_a_file_is_read_in_one_go_and_a_function_fits_a_screen(path: Path) -> No
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             assert lines <= LONGEST_FUNCTION, f"{name_of(path)}: {node.name} has {lines} lines"
+
+
+def test_every_package_is_part_of_an_installation() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {path.parent.relative_to(ROOT) for path in (ROOT / "tracer").rglob("__init__.py")}
+    carried = {"tracer._bpf", "tracer._pages"}
+    assert set(listed) - carried == {".".join(path.parts) for path in found}

@@ -10,10 +10,10 @@ from tests.apiserver import Server, endpoint, serving
 from tests.builders import POD, cluster, request, underlay, vtep_ip
 from tracer.collect.kube_questions import Wanted, traced
 from tracer.core.words import trace_command
-from tracer.ends import of_ends, resolve, wanted
 from tracer.errors import NotFound, UsageError
 from tracer.model.cluster import ClusterState, Pod, Service
 from tracer.model.request import End, EndKind
+from tracer.recording.ends import of_ends, resolve, wanted
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.builders import api_node, cluster
-from tracer.ends import resolve
 from tracer.errors import NotFound
 from tracer.model.cluster import ClusterState, Pod
+from tracer.recording.ends import resolve
 
 V6 = {"pod-a": "fd00:10:244:1::2", "pod-b": "fd00:10:244:2::2", "pod-c": "fd00:10:244:3::2"}
 

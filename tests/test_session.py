@@ -5,10 +5,10 @@ import time
 import pytest
 
 from tests.bundle.test_archive import observation
-from tracer import session as sessions
 from tracer.model.bundle import AgentEnd
 from tracer.model.message import Bye
-from tracer.session import Session
+from tracer.recording import session as sessions
+from tracer.recording.session import Session
 
 
 @pytest.fixture(autouse=True)

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from tests.apiserver import Server, serving
 from tests.builders import cluster, state
-from tracer import survey
 from tracer.bundle.archive import read, write
 from tracer.core.leases import leases
 from tracer.errors import CollectFailed, NotFound
 from tracer.model.bundle import AgentEnd, Bundle
 from tracer.model.request import CheckRequest
-from tracer.survey import Survey, Surveyor
+from tracer.recording import survey
+from tracer.recording.survey import Survey, Surveyor
 
 ROOT = Path(__file__).parents[1]
 ALL = ("node-a", "node-b", "node-c")

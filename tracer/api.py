@@ -71,7 +71,7 @@ def collect(
     called with each stage in words. A node that cannot be reached makes a partial bundle; nothing
     at all collected is CollectFailed.
     """
-    from tracer.record import Order, Recorder
+    from tracer.recording.record import Order, Recorder
 
     order = Order(
         source=source,

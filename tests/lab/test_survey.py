@@ -18,7 +18,7 @@ import sys, time
 from pathlib import Path
 from tracer.bundle.archive import write
 from tracer.cli.options import way_to_nodes
-from tracer.survey import Survey, Surveyor
+from tracer.recording.survey import Survey, Surveyor
 
 folder, agents, *nodes = sys.argv[1:]
 kubeconfig, template = way_to_nodes(True, None, None)

@@ -7,7 +7,8 @@ from tracer.model.bundle import Bundle
 from tracer.model.cluster import ClusterState
 
 MOST_OBSERVATIONS = 60_000
-"""A recording ends before (record.py); one packet is seen at eight points, so it tells of 7,500."""
+"""A recording ends before (recording/record.py); one packet is seen at eight points, so it tells
+of 7,500."""
 
 NODES = 20_000
 """Four times what Kubernetes supports (kubernetes.io, "Considerations for large clusters")."""

@@ -26,7 +26,7 @@ def check(nodes: tuple[str, ...], no_agents: bool, **words: object) -> int:
     Nothing is sent. Without NODE all nodes are read, in parallel. The exit code is 0 where no fault
     was found, 1 where one was, 3 where a node could not be read.
     """
-    from tracer.survey import Survey, Surveyor
+    from tracer.recording.survey import Survey, Surveyor
 
     kubeconfig, template = options.way_to_nodes(
         bool(words["use_lab"]),

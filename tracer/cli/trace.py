@@ -13,7 +13,7 @@ from tracer.model.request import ProbePlan
 from tracer.plan import MOST_PROBES, probe_plan
 
 if TYPE_CHECKING:
-    from tracer.record import Order
+    from tracer.recording.record import Order
 
 
 @click.command()
@@ -60,7 +60,7 @@ def trace(source: str, destination: str, **words: object) -> int:
 
 def recorded_by(order: Order, words: dict[str, object]) -> int:
     """Record what the order says, and give the answer."""
-    from tracer.record import Recorder
+    from tracer.recording.record import Recorder
 
     return recorded(lambda progress: Recorder(order, progress), words)
 
@@ -76,7 +76,7 @@ def trace_order(
     active: bool = False,
 ) -> Order:
     """What the words on how to reach the cluster mean. UsageError."""
-    from tracer.record import Order
+    from tracer.recording.record import Order
 
     kubeconfig, template = options.way_to_nodes(
         bool(words["use_lab"]),

@@ -163,9 +163,7 @@ def test_flannels_files_are_kept_word_for_word() -> None:
 
 TRACER = Path(__file__).parents[3] / "tracer"
 SAID_IN = [
-    TRACER / "session.py",
-    TRACER / "record.py",
-    TRACER / "survey.py",
+    *(TRACER / "recording" / f"{name}.py" for name in ("record", "further", "session", "survey")),
     TRACER / "agent.py",
     *(TRACER / "collect").glob("*.py"),
 ]

@@ -11,7 +11,7 @@ from tracer.lab.plan import UPLINK
 from tracer.lab.shell import ip, set_sysctls
 
 PRIORITY, TABLE = 100, 100
-STORAGE, MACS = "storage0", ("02:00:00:00:05:01", "02:00:00:00:05:02")
+STORAGE, MACS = "eth1", ("02:00:00:00:05:01", "02:00:00:00:05:02")
 NF_CALL = "net/bridge/bridge-nf-call-iptables"
 RP_FILTER = "net/ipv4/conf/all/rp_filter"
 

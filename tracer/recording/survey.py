@@ -21,7 +21,7 @@ from tracer.model.message import PROTOCOL, Start, Stop
 from tracer.model.packet import Ip
 from tracer.model.record import Record
 from tracer.model.request import CheckRequest
-from tracer.session import Session
+from tracer.recording.session import Session
 
 AT_ONCE = 32
 """Agents that run at one time: each is a process here, and connections from here to its node."""

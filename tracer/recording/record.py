@@ -20,15 +20,15 @@ from tracer.core.case import Case
 from tracer.core.facts import Facts
 from tracer.core.settle import NEIGHBOUR_S, UNDERLAY_S, Waiting, waiting
 from tracer.core.verdict import other_backend
-from tracer.ends import of_ends, resolve, wanted
 from tracer.errors import CollectFailed
-from tracer.further import Further
 from tracer.model.bundle import FORMAT, Bundle
 from tracer.model.message import Probe
 from tracer.model.record import Record
 from tracer.model.request import EndKind, ProbeKind, ProbePlan, Request
-from tracer.peers import Peers
-from tracer.session import Session
+from tracer.recording.ends import of_ends, resolve, wanted
+from tracer.recording.further import Further
+from tracer.recording.peers import Peers
+from tracer.recording.session import Session
 
 INTERVAL_MS = 10
 REPLY_MS = 1000

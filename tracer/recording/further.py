@@ -13,8 +13,8 @@ from tracer.model.bundle import Bundle
 from tracer.model.message import PROTOCOL, Datagram, Probe, Start, Stop
 from tracer.model.path import Way
 from tracer.model.request import Request
-from tracer.peers import Peers
-from tracer.session import Session
+from tracer.recording.peers import Peers
+from tracer.recording.session import Session
 
 DATAGRAM_S = 1.0
 """How long a test datagram may take between two uplinks."""
@@ -110,7 +110,9 @@ class Further:
         )
         if third not in session.ready:
             session.trouble(
-                third, f"{third}, a third node, could not be asked to test the underlay", ""
+                third,
+                f"the agent on {third} was not ready in {THIRD_NODE_S:g} s",
+                "",
             )
             return
         self._send_datagrams(third, receiver, port)
