@@ -13,6 +13,7 @@ from tracer.core.tables import SUBNET_ENV
 from tracer.core.views import NodeView, Stops
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
+from tracer.model.lease import Lease
 from tracer.model.packet import Ip, Net
 from tracer.model.record import Record
 from tracer.model.state import Link
@@ -128,17 +129,21 @@ def cni0_wrong_subnet(node: NodeView) -> tuple[Finding, ...]:
     the bridge plugin refuses to start new ones ("already has an IP address different from").
     """
     for bridge in _bridges(node):
-        if bridge.link.up and bridge.held and not bridge.fits and not _disputed(node, bridge):
+        if (
+            bridge.link.up
+            and bridge.held
+            and not bridge.fits
+            and not disputed(node, node.lease(bridge.family))
+        ):
             return of_each_way(node, _stops(bridge), _wrong_subnet(node, bridge))
     return ()
 
 
-def _disputed(node: NodeView, bridge: Bridge) -> bool:
+def disputed(node: NodeView, lease: Lease | None) -> bool:
     """The pod CIDR itself is wrong: outside of flannel's network, or another node's as well."""
-    lease = node.lease(bridge.family)
-    if lease is None or is_outside(lease, node.facts.net_conf):
+    if lease is None or lease.pod_cidr is None or is_outside(lease, node.facts.net_conf):
         return True
-    return len(node.facts.subnets.get(bridge.subnet, ())) > 1
+    return len(node.facts.subnets.get(lease.pod_cidr, ())) > 1
 
 
 def _wrong_subnet(node: NodeView, bridge: Bridge) -> Finding:

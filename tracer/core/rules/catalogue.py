@@ -43,6 +43,7 @@ from tracer.core.rules import (
     uplink,
     uplink_mtu,
     veth,
+    written,
 )
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Step
@@ -129,6 +130,9 @@ CATALOGUE: tuple[Rule, ...] = (
     # What runs out.
     hostlocal.hostlocal_exhausted,
     neighbours.neigh_table_overflow,
+    # What works, and is not as flanneld would have it.
+    written.subnet_env_stale,
+    written.vtep_unlike_configured,
     *LAST,
 )
 
