@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tracer.core.case import Case
-from tracer.core.words import end_word, watcher
+from tracer.core.words import end_word, programs, watcher
 from tracer.model.bundle import AgentEnd
 from tracer.model.path import Outcome
 from tracer.model.request import End
@@ -43,6 +43,9 @@ def _predicted(case: Case) -> Iterator[str]:
             "Nothing was sent: the nodes' tables alone were asked. What lies between the nodes is"
             " in none of them."
         )
+        for node in dict.fromkeys((case.request.source.node, case.request.destination.node)):
+            if node in case.bundle.nodes:
+                yield from programs(case.state(node))
 
 
 def _services(case: Case) -> Iterator[str]:

@@ -1,8 +1,11 @@
 """Words that the core's sentences share."""
 
+from collections.abc import Iterator
+
 from tracer.model.bundle import AgentReport
 from tracer.model.path import Way
 from tracer.model.request import CheckRequest, End, EndKind, ProbeKind, ProbePlan, Request
+from tracer.model.state import NodeState
 
 NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
 """What the packets of a way are called: one, and several."""
@@ -12,6 +15,17 @@ CAPTURE = "capture"
 
 USUAL = 5
 """Probes that a trace sends unless it is told otherwise."""
+
+
+def programs(state: NodeState) -> Iterator[str]:
+    """A sentence for each device with programs of others: no table says what they do."""
+    names = {link.ifindex: link.ifname for link in state.links}
+    for ifindex, ifname in names.items():
+        found = [one for one in state.filters if one.ifindex == ifindex]
+        if found:
+            listed = ", ".join(f"{one.name or 'a program'} ({one.hook})" for one in found[:3])
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            yield f"What {listed}{more} on {ifname} of {state.node} does is in no table."
 
 
 def end_word(end: End) -> str:

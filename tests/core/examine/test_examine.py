@@ -30,7 +30,7 @@ from tracer.core.examine import examine
 from tracer.model.bundle import Bundle, Trouble
 from tracer.model.examination import Examination, Step
 from tracer.model.request import CheckRequest
-from tracer.model.state import NodeState, Route
+from tracer.model.state import NodeState, Route, TcFilter
 
 A, B, C = "node-a", "node-b", "node-c"
 
@@ -197,3 +197,21 @@ def test_a_trace_can_be_examined_too() -> None:
     examination = examine(bundle())
     assert examination.read == (A, B)
     assert POD[A] not in {finding.sentence for finding in examination.findings}
+
+
+def test_programs_that_no_table_shows_are_said_and_change_nothing() -> None:
+    program = TcFilter(ifindex=FLANNEL, hook="tcx ingress", name="cil_from_overlay")
+    examination = examined(replace(state(B), filters=(program,)))
+    assert examination.exit_code == 0
+    assert (
+        "What cil_from_overlay (tcx ingress) on flannel.1 of node-b does is in no table."
+        in examination.notes
+    )
+
+
+def test_frames_for_another_mac_are_a_note_where_nothing_explains_them_now() -> None:
+    link = next(link for link in state(B).links if link.ifname == "flannel.1")
+    counted = replace(link.counters, rx_otherhost=7)
+    examination = examined(with_link(state(B), "flannel.1", counters=counted))
+    assert examination.findings == ()
+    assert any("has counted 7 frames for another MAC" in note for note in examination.notes)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tracer.core.facts import Facts
+from tracer.core.words import programs
 from tracer.model.diagnosis import Finding, Severity
 from tracer.model.examination import Reach
 from tracer.model.path import Outcome
@@ -97,6 +98,7 @@ def remarks(told: Told) -> Iterator[str]:
             " follows one."
         )
     yield from _for_another(told)
+    yield from (line for node in told.read for line in programs(told.facts.state(node)))
     for trouble in bundle.troubles:
         yield f"{trouble.what}; {trouble.hint}." if trouble.hint else f"{trouble.what}."
     for lease in told.facts.leases:
