@@ -2,13 +2,14 @@
 
 from msgspec.structs import replace
 
-from tests.builders import CNI0, ETH0, FLANNEL, NUMBER, bundle, pod_cidr, state, underlay
+from tests.builders import CNI0, ETH0, FLANNEL, NUMBER, bundle, cluster, pod_cidr, state, underlay
 from tests.core.rules.asking import case
 from tests.paths import BRIDGE_IN, delivered, dropped, freed_on
 from tracer.core.diagnose import judge
 from tracer.core.facts import Facts
 from tracer.core.rules.overlap import host_route_overlaps
 from tracer.core.views import NodeView
+from tracer.model.cluster import NetConf
 from tracer.model.diagnosis import Finding, Severity
 from tracer.model.observation import Device
 from tracer.model.state import NodeState, Route
@@ -66,3 +67,11 @@ def test_what_flannel_the_bridge_and_the_kernel_write_is_no_overlap() -> None:
 def test_networks_beside_the_pods_and_around_them_are_the_hosts_own_affair() -> None:
     for other in ("10.245.0.0/24", "10.0.0.0/8", "0.0.0.0/0", "10.244.0.0/16", "fd00::/64"):
         assert not said(with_route(other))
+
+
+def test_a_family_that_flannel_is_not_told_to_use_has_no_network() -> None:
+    """As k3s writes it; each device of a host has a route for its link-local addresses."""
+    text = '{"Network":"10.244.0.0/16","IPv6Network":"::/0","Backend":{"Type":"vxlan"}}'
+    conf = NetConf(text=text, source="node-a /var/lib/rancher/k3s/net-conf.json")
+    facts = Facts(bundle(with_route("fe80::/64"), cluster=cluster(net_conf=conf)))
+    assert not host_route_overlaps(NodeView(facts, A, ()))
