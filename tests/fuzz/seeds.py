@@ -4,18 +4,18 @@ import tarfile
 from pathlib import Path
 
 from tests.capture import files
-from tests.cases import bundle_of, names
+from tests.cases import BUNDLE, CHECK, bundle_of, names
 from tests.fuzz.hostile_bundles import unpacked
 
 RECORDED = Path(__file__).parents[1] / "capture" / "recorded" / "vtepmac-annotation-stale.tar.xz"
 
 
 def bundles(folder: Path) -> None:
-    """Recorded bundles."""
-    for name in names():
-        data = bundle_of(name).read_bytes()
-        assert unpacked(data), f"{name} does not open"
-        (folder / name).write_bytes(data)
+    """Recorded bundles, of traces and of checks."""
+    for path in [bundle_of(name, file) for file in (BUNDLE, CHECK) for name in names(file)]:
+        data = path.read_bytes()
+        assert unpacked(data), f"{path} does not open"
+        (folder / f"{path.parent.name}-{path.name}").write_bytes(data)
 
 
 def captures(folder: Path) -> None:

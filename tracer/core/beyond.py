@@ -31,7 +31,7 @@ def _met(case: Case, way: Way) -> Iterator[Finding]:
     """The findings that explain the end of a packet that is past the first fault."""
     try:
         path = arriving(case.facts, case.request, way)
-    except MissingFact:
+    except (MissingFact, ValueError):
         return
     if path is None:
         return

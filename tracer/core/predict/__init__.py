@@ -80,6 +80,8 @@ def followed(walk: Walk, at: At | None = None) -> Path:
             following = STAGES[at](walk)
         except MissingFact as fact:
             return walk.path(walk.unknown(fact.missing))
+        except ValueError as error:
+            return walk.path(walk.unknown(f"a recorded value that can be read: {error}"))
         if isinstance(following, Ending):
             return walk.path(following)
         at = following

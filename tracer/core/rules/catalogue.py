@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeAlias, get_type_hints
 
+from tracer.core.facts import MissingFact
 from tracer.core.rules import (
     address,
     backend,
@@ -175,8 +176,14 @@ def step(rule: Rule) -> Step:
 
 
 def said(rule: Rule, about: Any) -> tuple[Finding, ...]:
-    """What a rule says of one subject. MissingFact: a fact that it needs was not recorded."""
-    found = rule(about)
+    """What a rule says of one subject. MissingFact: a fact that it needs was not recorded.
+
+    Or one that cannot be read: recordings come from strangers, and an address in them may be none.
+    """
+    try:
+        found = rule(about)
+    except ValueError as error:
+        raise MissingFact(f"values that can be read: {error}") from None
     if found is None:
         return ()
     return found if isinstance(found, tuple) else (found,)
