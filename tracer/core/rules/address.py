@@ -5,9 +5,9 @@ from tracer.core.leases import lacking
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.fingerprints import (
-    diverted,
     mac_changed,
     misaddressed,
+    misrouted,
     peer_fdb,
     peer_routes,
     stuck_at_sender,
@@ -184,7 +184,7 @@ def neigh_stale_one_node(way: WayView) -> Finding | None:
         or crossing.mac == vtep.mac
         or mac_changed(way.case, way.receiver)
         or twin_reached(way) is not None
-        or diverted(way) is not None
+        or misrouted(way)
         or update_ignored(way)
     ):
         return None

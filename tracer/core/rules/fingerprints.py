@@ -176,6 +176,21 @@ def diverted(way: WayView) -> Route | None:
     return route
 
 
+def misrouted(way: WayView) -> bool:
+    """The sender's route is not the one that flanneld writes for the receiver: no entry is due."""
+    vtep, route = way.sender_vtep, way.route.route
+    if vtep is None or route is None or route.ifindex != vtep.ifindex:
+        return False
+    return foreign(route) or diverted(way) is not None
+
+
+def foreign(route: Route) -> bool:
+    """Not flanneld's: its next hop is always the first address of the subnet (vxlan_network.go)."""
+    if route.kind != "unicast" or route.gateway is None:
+        return False
+    return route.gateway != str(ip_network(route.destination, strict=False).network_address)
+
+
 def left_behind(route: Route, vtep: Link, node: str, facts: Facts) -> bool:
     """A route of `node` by its VTEP whose subnet and next hop are of no other node that exists."""
     if route.ifindex != vtep.ifindex or route.gateway is None or route.kind != "unicast":
