@@ -57,10 +57,13 @@ def ended_unrouted(way: WayView) -> bool:
 def left_for_nobody(way: WayView) -> bool:
     """The outer packet left the sender, or tried to, and reached nobody."""
     end = way.end
-    if end is None or not end.on(way.sender, Device.UPLINK, Device.VTEP):
+    if end is None or not end.on(way.sender):
         return False
     if end.freed("NEIGH_FAILED"):
-        return end.on(way.sender, Device.UPLINK)
+        # By whatever device: a default route may lead out by another one than the VTEP's.
+        return end.outer or end.on(way.sender, Device.UPLINK)
+    if not end.on(way.sender, Device.UPLINK, Device.VTEP):
+        return False
     return end.freed("IP_OUTNOROUTES") or (
         end.outcome is Outcome.LOST and end.outer and end.on(way.sender, Device.UPLINK)
     )
