@@ -2,13 +2,14 @@
 
 from msgspec.structs import replace
 
-from tests.builders import CNI0, ETH0, FLANNEL, NUMBER, bundle, pod_cidr, state, underlay
+from tests.builders import CNI0, ETH0, FLANNEL, NUMBER, bundle, cluster, pod_cidr, state, underlay
 from tests.core.rules.asking import case
 from tests.paths import BRIDGE_IN, VTEP_IN, delivered, dropped, freed_on
 from tracer.core.diagnose import judge
 from tracer.core.facts import Facts
 from tracer.core.rules.overlap import host_route_overlaps
 from tracer.core.views import NodeView
+from tracer.model.cluster import NetConf
 from tracer.model.diagnosis import Finding, Severity
 from tracer.model.observation import Device
 from tracer.model.state import NodeState, Route
@@ -95,3 +96,11 @@ def test_a_receiver_that_sends_its_own_pods_packets_back_is_why_they_go_round() 
     path = dropped(at, "IP_INHDR", "ip_forward", last=VTEP_IN)
     told = judge(case(replace(before, routes=(*before.routes, back)), paths=[path]))
     assert (told.verdict.rule, told.findings[0].node) == ("host-route-overlaps", B)
+
+
+def test_a_family_that_flannel_is_not_told_to_use_has_no_network() -> None:
+    """As k3s writes it; each device of a host has a route for its link-local addresses."""
+    text = '{"Network":"10.244.0.0/16","IPv6Network":"::/0","Backend":{"Type":"vxlan"}}'
+    conf = NetConf(text=text, source="node-a /var/lib/rancher/k3s/net-conf.json")
+    facts = Facts(bundle(with_route("fe80::/64"), cluster=cluster(net_conf=conf)))
+    assert not host_route_overlaps(NodeView(facts, A, ()))

@@ -1,5 +1,6 @@
 """The host's own networks against the pods'."""
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 
 from tracer.core.compare import route_text
@@ -77,9 +78,16 @@ def _is_own(node: NodeView, tables: Tables, route: Route) -> bool:
         not foreign(route) or left_behind(route, link, node.node, node.facts)
     ):
         return False
+    return any(_within(route.destination, network) for network in _networks(node))
+
+
+def _networks(node: NodeView) -> Iterator[str | None]:
+    """flannel's, of the families that it is told to use: k3s names ::/0 where it has no IPv6."""
     conf = node.facts.net_conf
-    networks = (conf.network, conf.network_v6) if conf is not None else ()
-    return any(_within(route.destination, network) for network in networks)
+    if conf is not None and conf.enable_ipv4:
+        yield conf.network
+    if conf is not None and conf.enable_ipv6:
+        yield conf.network_v6
 
 
 def _within(inner: str, outer: str | None) -> bool:
