@@ -34,17 +34,19 @@ def host_route_overlaps(node: NodeView) -> tuple[Finding, ...]:
     losers = [cidr for cidr in node.facts.subnets if cidr == taken or _within(taken, cidr)]
 
     def stops(way: WayView, end: WayEnd) -> bool:
-        if way.receiver == node.node and way.crosses:
-            return _turned_back(node, way, end, found)
-        if way.sender != node.node or way.route.route != found:
-            return False
-        return not end.outer or found.ifindex == _vtep_index(way)
+        return _leads(node, way, end, found)
 
     return of_each_way(node, stops, _overlap(node, tables, found, losers))
 
 
-def _vtep_index(way: WayView) -> int | None:
-    return way.sender_vtep.ifindex if way.sender_vtep is not None else None
+def _leads(node: NodeView, way: WayView, end: WayEnd, found: Route) -> bool:
+    """The route took the packets that ended."""
+    if way.receiver == node.node and way.crosses:
+        return _turned_back(node, way, end, found)
+    if way.sender != node.node or way.route.route != found:
+        return False
+    vtep = way.sender_vtep
+    return not end.outer or (vtep is not None and vtep.ifindex == found.ifindex)
 
 
 def _turned_back(node: NodeView, way: WayView, end: WayEnd, found: Route) -> bool:
@@ -128,19 +130,24 @@ def _overlap(node: NodeView, tables: Tables, route: Route, losers: list[str]) ->
         hits=f"what {node.node} sends to pods with addresses of {route.destination}"
         if losers
         else f"nothing now; pods of a node that is given a subnet of {route.destination}",
-        fix=(
-            f"remove it on {node.node}, and find what wrote it, since flanneld does not:",
-            remedies.on(node.node, f"ip route del {route.destination} dev {device}"),
-        )
-        if written
-        else (
-            "give one of the two another range: the host's network, which takes its route along,",
-            remedies.on(node.node, f"ip route show {route.destination}"),
-            "or flannel's, which needs new pod CIDRs for all nodes:",
-            remedies.edit_net_conf(node.facts),
-        ),
+        fix=_fix(node, route, device, written=written),
         confirm=(remedies.on(node.node, f"ip route show root {route.destination}"),),
         useless=(
             "restarting flannel: its route is there, and the longer prefix wins whenever it came",
         ),
+    )
+
+
+def _fix(node: NodeView, route: Route, device: str | None, *, written: bool) -> tuple[str, ...]:
+    """`written`: by the VTEP; there is no network behind it to be moved."""
+    if written:
+        return (
+            f"remove it on {node.node}, and find what wrote it, since flanneld does not:",
+            remedies.on(node.node, f"ip route del {route.destination} dev {device}"),
+        )
+    return (
+        "give one of the two another range: the host's network, which takes its route along,",
+        remedies.on(node.node, f"ip route show {route.destination}"),
+        "or flannel's, which needs new pod CIDRs for all nodes:",
+        remedies.edit_net_conf(node.facts),
     )
