@@ -278,6 +278,31 @@ def test_what_the_pods_own_kernel_refuses_is_a_drop(reason: str) -> None:
     assert (path.end.device, path.end.ifname) == (Device.POD, "veth2")
 
 
+def flooded(dst: str) -> tuple[Observation, ...]:
+    """A ping on the underlay to `dst` and for no MAC that is known: node-b sees and frees it."""
+    outer = ipv4("192.0.2.11", dst, UDP, udp(40000, p.PORT, p.vxlan(ethernet(ping()))))
+    frame = ethernet(outer, dst="02:00:00:00:fe:fe")
+    at = seen("node-b", Device.UPLINK, Direction.IN, ping(), at=5_000_040, skb=0x1100)
+    return (
+        *journey(ping(), last=UPLINK_OUT),
+        replace(at, headers=frame, length=len(frame)),
+        freed("node-b", Device.UPLINK, "OTHERHOST", outer, at=5_000_050, skb=0x1100),
+    )
+
+
+def test_what_a_switch_floods_for_another_machine_has_not_reached_the_node() -> None:
+    path = only(correlate(recorded(*flooded("203.0.113.5"))))
+    assert (path.outcome, trail(path)[-1]) == (Outcome.LOST, "a uplink out")
+    assert path.drop is None
+
+
+def test_what_is_for_the_nodes_address_and_not_for_its_mac_ends_there() -> None:
+    path = only(correlate(recorded(*flooded("192.0.2.12"))))
+    assert path.outcome is Outcome.DROPPED
+    assert path.drop is not None
+    assert path.drop.reason == "OTHERHOST"
+
+
 def test_another_pods_copy_of_a_flooded_frame_is_not_the_packet() -> None:
     copy = freed("node-b", Device.UNKNOWN, "OTHERHOST", ping(), at=5_000_090, netns=1)
     assert only(correlate(recorded(*journey(ping()), copy))).outcome is Outcome.DELIVERED

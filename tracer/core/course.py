@@ -39,7 +39,7 @@ def course(bundle: Bundle, way: Way) -> tuple[Place, ...]:
     if sender.node == receiver.node:
         points = _within(sender, receiver)
     else:
-        points = _across(sender, receiver, overlay=_by_vtep(bundle, sender, receiver))
+        points = _across(sender, receiver, overlay=by_vtep(bundle, sender, receiver))
     return tuple(
         Place(
             node=end.node, device=device, direction=direction, ifname=_ifname(bundle, end, device)
@@ -73,7 +73,7 @@ def _across(sender: End, receiver: End, *, overlay: bool) -> list[_Point]:
     return points
 
 
-def _by_vtep(bundle: Bundle, sender: End, receiver: End) -> bool:
+def by_vtep(bundle: Bundle, sender: End, receiver: End) -> bool:
     """Not to a node's own address, and not where flannel routes directly (DirectRouting)."""
     if receiver.host_network:
         return False

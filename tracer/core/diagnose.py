@@ -67,7 +67,8 @@ def apply_rules(case: Case) -> tuple[tuple[Finding, ...], tuple[Skipped, ...]]:
             except MissingFact as fact:
                 skipped.append(Skipped(rule=slug(rule), missing=fact.missing))
     kept = _once(findings)
-    return (*kept, *beyond(case, kept)), tuple(dict.fromkeys(skipped))
+    every = one_for_same((*kept, *beyond(case, kept)))
+    return tuple(every), tuple(dict.fromkeys(skipped))
 
 
 def subjects_of(case: Case) -> Mapping[type, Sequence[Any]]:

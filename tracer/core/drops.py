@@ -12,7 +12,8 @@ from itertools import accumulate
 
 from msgspec.structs import replace as renamed
 
-from tracer.core.course import is_pod, veth_of
+from tracer.core.course import by_vtep, is_pod, veth_of
+from tracer.core.end import freed_for
 from tracer.core.segments import Point, point
 from tracer.core.sightings import Sighting
 from tracer.core.tables import Tables
@@ -46,12 +47,15 @@ REFUSED = frozenset(
 def own(seen: Sequence[Sighting], bundle: Bundle, sender: End, receiver: End) -> list[Sighting]:
     """Without what befell mere copies: flooded to another port, freed in another pod.
 
-    The bridge floods a frame for a MAC that it has not learned, with hairpin back to its sender.
+    The bridge floods a frame for a MAC that it has not learned, with hairpin back to its sender;
+    a switch of the underlay does the same with what is for another machine's MAC.
     """
     wrong = {Direction.IN: receiver, Direction.OUT: sender}
     kept = []
     for one in seen:
         at = one.observation
+        if at.node != sender.node and _flooded(one, bundle, sender, receiver):
+            continue
         end = wrong.get(at.direction)
         if end is not None and at.device is Device.POD and sender.node == receiver.node:
             if at.ifindex != veth_of(bundle, end):
@@ -61,6 +65,28 @@ def own(seen: Sequence[Sighting], bundle: Bundle, sender: End, receiver: End) ->
         elif (kind := _netns_kind(one, bundle, sender, receiver)) != "other":
             kept.append(_by_its_veth(one, kind, bundle, sender, receiver))
     return kept
+
+
+def _flooded(one: Sighting, bundle: Bundle, sender: End, receiver: End) -> bool:
+    """It came by a node's uplink, for another machine: neither its MAC nor its address is there.
+
+    What is for the address and not for the MAC is no copy: a neighbour entry is wrong.
+    """
+    at, state = one.observation, bundle.nodes.get(one.observation.node)
+    if at.device is not Device.UPLINK or at.direction is Direction.OUT or state is None:
+        return False
+    outer, inner = one.packet.outer, one.packet.inner
+    if one.freed:
+        foreign = freed_for(at.drop, "OTHERHOST")
+    else:
+        mac = next((link.mac for link in state.links if link.ifindex == at.ifindex), None)
+        frame = outer or inner
+        foreign = frame is not None and None not in (mac, frame.dst_mac) and mac != frame.dst_mac
+    if not foreign:
+        return False
+    if outer is not None:
+        return all(address.ip != outer.dst for address in state.addresses)
+    return by_vtep(bundle, sender, receiver)
 
 
 def _by_its_veth(one: Sighting, kind: str, bundle: Bundle, sender: End, receiver: End) -> Sighting:

@@ -126,6 +126,14 @@ def test_a_fault_that_no_rule_knows_is_still_located() -> None:
     assert examination.exit_code == 1
 
 
+def test_a_node_that_sends_its_own_pods_packets_away_is_found() -> None:
+    before = state(B, pods=())
+    back = Route(destination="10.244.2.0/25", gateway="10.244.1.0", ifindex=FLANNEL, onlink=True)
+    examination = examined(replace(before, routes=(*before.routes, back)))
+    assert {finding.node for finding in examination.findings} == {B}
+    assert stopped(examination) == {"a>b"}
+
+
 def test_a_narrower_route_is_found_whatever_part_of_the_subnet_it_takes() -> None:
     for half in ("10.244.2.0/26", "10.244.2.64/26", "10.244.2.192/27"):
         narrow = Route(destination=half, kind="unreachable")

@@ -305,6 +305,11 @@ def test_the_reply_to_a_host_goes_to_the_address_that_the_host_chose() -> None:
     assert words(answer) == "delivered a flannel.1"
 
 
+def test_an_address_that_the_node_has_left_is_nobodys_whatever_the_api_says() -> None:
+    moved = with_address(state(B), underlay(B), "192.0.2.222")
+    assert told(moved) == "dropped a eth0 NEIGH_FAILED"
+
+
 def test_a_moved_node_cannot_send_though_it_can_be_reached() -> None:
     moved = with_address(state(B), underlay(B), "192.0.2.222")
     sender = with_fdb(state(A), mac(B), "192.0.2.222")

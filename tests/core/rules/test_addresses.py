@@ -249,6 +249,14 @@ def test_the_younger_node_is_the_clone() -> None:
     assert found(vtepmac_duplicate, case(node_a, node_b, cluster=api)).node == A
 
 
+def test_a_device_that_took_a_peers_mac_is_the_clone_and_its_annotation_no_other_fault() -> None:
+    took = with_link(state(A), "flannel.1", mac=mac(B))
+    told = judge(case(took, paths=[lost(UPLINK_OUT), lost(UPLINK_OUT, Way.REPLY)]))
+    named_on = {one.node for one in told.findings if one.rule == "vtepmac-duplicate"}
+    assert named_on == {A}
+    assert "vtepmac-annotation-stale" not in rules_of(told)
+
+
 def test_a_third_nodes_one_entry_leads_to_the_twin_and_no_wrong_destination_is_named() -> None:
     """node-b and node-c are twins; node-a's entry for their MAC leads to node-c."""
     node_a = with_fdb(state(A), mac(B), underlay(C))

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from tests.builders import ETH0, api_node, cluster, mac, state, vtep_ip
+from tests.builders import ETH0, api_node, cluster, mac, state, underlay, vtep_ip
 from tests.changes import (
     with_fdb,
     with_link,
@@ -27,6 +27,7 @@ from tests.paths import (
 from tracer.core.diagnose import judge
 from tracer.core.rules.entries import fdb_missing, fdb_wrong_dst_dead, neigh_missing
 from tracer.core.rules.routes import routes_lost
+from tracer.model.cluster import NetConf
 from tracer.model.observation import Device
 from tracer.model.path import Outcome, Path, Way
 from tracer.model.request import End, EndKind
@@ -99,6 +100,13 @@ def test_an_address_that_nobody_answers_for_fails_on_the_uplink() -> None:
     assert explained(dead, paths=paths)[1] == "fdb-wrong-dst-dead"
 
 
+def test_so_does_one_behind_a_gateway_of_another_device() -> None:
+    dead = with_fdb(state("node-a"), mac("node-b"), "198.51.100.9")
+    at = freed_on("node-a", Device.UNKNOWN, "eth1")
+    paths = [dropped(at, "NEIGH_FAILED", "neigh_invalidate", last=UPLINK_OUT)]
+    assert explained(dead, paths=paths)[:4] == ("DROPPED", "fdb-wrong-dst-dead", "node-a", "eth1")
+
+
 def test_an_entry_that_equals_a_wrong_annotation_is_put_right_at_the_annotation() -> None:
     dead = with_fdb(state("node-a"), mac("node-b"), "192.0.2.99")
     api = cluster(nodes={"node-b": api_node("node-b", public_ip="192.0.2.99")})
@@ -158,6 +166,14 @@ def test_a_bounced_device_is_told_from_a_deleted_route_by_its_fingerprint() -> N
     assert "history" in {line.label for line in finding.evidence}
     only_route = found(routes_lost, case(without_route(state("node-a"), B)))
     assert "history" not in {line.label for line in only_route.evidence}
+
+
+def test_where_flannel_routes_directly_the_lost_route_is_the_direct_one() -> None:
+    text = '{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}}'
+    api = cluster(net_conf=NetConf(text=text, source="ConfigMap kube-flannel/kube-flannel-cfg"))
+    finding = found(routes_lost, case(without_route(state("node-a"), B), cluster=api))
+    assert finding.sentence == (f"node-a has no route to {B} via {underlay('node-b')} dev eth0.")
+    assert finding.evidence[0].value == f"{B} via {underlay('node-b')} dev eth0"
 
 
 def test_a_direct_route_is_not_a_lost_route() -> None:

@@ -261,6 +261,17 @@ def test_a_new_connection_the_other_way_is_asked_about_too() -> None:
     assert ask(masq_pod_to_pod, case(on_b)) is None
 
 
+def test_a_receiver_that_hides_who_sends_is_told_of_as_that() -> None:
+    arriving = "-A POSTROUTING -d 10.244.2.0/24 -j MASQUERADE"
+    its_own = (line.replace("10.244.1.", "10.244.2.") for line in FLANNEL_NAT)
+    finding = found(masq_pod_to_pod, case(nat(arriving, *its_own, node=B)))
+    assert (finding.node, finding.device) == (B, "cni0")
+    assert finding.sentence == (
+        "node-b rewrites the source of what its pods get from other nodes' pods: 10.244.2.2 sees"
+        " 10.244.2.1 instead of 10.244.1.2."
+    )
+
+
 def with_nftables(*, on: bool = True) -> ClusterState:
     text = f'{{"Network":"{PODS}","EnableNFTables":{str(on).lower()},"Backend":{{"Type":"vxlan"}}}}'
     return cluster(net_conf=NetConf(text=text, source="ConfigMap kube-flannel/kube-flannel-cfg"))

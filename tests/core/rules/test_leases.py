@@ -16,6 +16,7 @@ from tests.builders import (
     flannel_pod,
     mac,
     pod_cidr,
+    request,
     state,
     underlay,
     vtep_ip,
@@ -40,7 +41,7 @@ from tests.paths import (
     lost,
     path,
 )
-from tracer.core.diagnose import judge
+from tracer.core.diagnose import diagnose, judge
 from tracer.core.examine import examine
 from tracer.core.rules.duplicates import duplicate_podcidr
 from tracer.core.rules.leftovers import stale_route_deleted_node
@@ -550,6 +551,15 @@ def test_one_device_that_is_down_is_one_finding_by_whichever_end_met_it() -> Non
     )
     assert rules_of(judge(case(down(B), paths=[refused]))) == {"peer-flannel1-down"}
     assert rules_of(judge(case(down(A), paths=[UNROUTED]))) == {"own-flannel1-down"}
+
+
+def test_so_it_is_behind_another_fault_that_keeps_the_packets_from_it() -> None:
+    lacking = without_neighbours(state(A), vtep_ip(B))
+    told = diagnose(bundle(lacking, down(B), request=request(predict=True)))
+    assert sorted((one.rule, one.node) for one in told.findings) == [
+        ("neigh-missing", A),
+        ("own-flannel1-down", B),
+    ]
 
 
 def test_two_devices_that_are_down_are_two_faults() -> None:

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from tests.builders import CNI0, ETH0, FLANNEL, NUMBER, bundle, cluster, pod_cidr, state, underlay
 from tests.core.rules.asking import case
-from tests.paths import BRIDGE_IN, delivered, dropped, freed_on
+from tests.paths import BRIDGE_IN, VTEP_IN, delivered, dropped, freed_on
 from tracer.core.diagnose import judge
 from tracer.core.facts import Facts
 from tracer.core.rules.overlap import host_route_overlaps
@@ -60,6 +60,7 @@ def test_what_flannel_the_bridge_and_the_kernel_write_is_no_overlap() -> None:
     assert all(not said(state(name)) for name in NUMBER)
     assert not said(with_route("10.244.1.0/25", ifindex=CNI0))
     assert not said(with_route("10.244.2.0/25", ifindex=FLANNEL))
+    assert not said(with_route("10.244.2.0/25", gateway="10.244.2.0", ifindex=FLANNEL))
     assert not said(with_route("10.244.2.7/32", table=255))
     assert not said(with_route(pod_cidr(B), gateway=underlay(B)))
 
@@ -67,6 +68,34 @@ def test_what_flannel_the_bridge_and_the_kernel_write_is_no_overlap() -> None:
 def test_networks_beside_the_pods_and_around_them_are_the_hosts_own_affair() -> None:
     for other in ("10.245.0.0/24", "10.0.0.0/8", "0.0.0.0/0", "10.244.0.0/16", "fd00::/64"):
         assert not said(with_route(other))
+
+
+def test_a_route_by_the_vtep_that_flanneld_did_not_write_is_the_hosts_own() -> None:
+    (finding,) = said(with_route("10.244.2.0/25", gateway="10.244.3.0", ifindex=FLANNEL))
+    assert finding.severity is Severity.ERROR
+    assert finding.sentence == (
+        "node-a has a route of its own inside of the pods' network: 10.244.2.0/25 by flannel.1."
+    )
+    assert "ip route del 10.244.2.0/25 dev flannel.1   # on node-a" in finding.fix
+
+
+def test_so_is_one_of_a_peers_whole_subnet_by_another_peer() -> None:
+    (finding,) = said(with_route(pod_cidr(B), gateway="10.244.3.0", ifindex=FLANNEL))
+    assert finding.severity is Severity.ERROR
+
+
+def test_such_a_route_leaves_the_entries_of_the_peer_in_peace() -> None:
+    told = judge(case(with_route("10.244.2.0/25", gateway="10.244.3.0", ifindex=FLANNEL)))
+    assert {finding.rule for finding in told.findings} == {"host-route-overlaps"}
+
+
+def test_a_receiver_that_sends_its_own_pods_packets_back_is_why_they_go_round() -> None:
+    before = state(B)
+    back = Route(destination="10.244.2.0/25", gateway="10.244.1.0", ifindex=FLANNEL)
+    at = freed_on(B, Device.VTEP, "flannel.1")
+    path = dropped(at, "IP_INHDR", "ip_forward", last=VTEP_IN)
+    told = judge(case(replace(before, routes=(*before.routes, back)), paths=[path]))
+    assert (told.verdict.rule, told.findings[0].node) == ("host-route-overlaps", B)
 
 
 def test_a_family_that_flannel_is_not_told_to_use_has_no_network() -> None:

@@ -48,7 +48,9 @@ def census(facts: Facts, family: int) -> Census:
         index = vtep.ifindex if vtep is not None else 0
         _count(found, node, _Entries(state, index, family), peers, direct)
         for receiver, inside in owners.narrower(state):
-            found.odd[(node, receiver)] = inside
+            # A node's own pods are as little reached by others as by itself.
+            sender = node if node != receiver else _another(facts, node)
+            found.odd[(sender, receiver)] = inside
     known = {lease.node for lease in facts.leases if lease.family == family and lease.pod_cidr}
     for node in facts.bundle.nodes:
         if node not in known:
@@ -57,6 +59,11 @@ def census(facts: Facts, family: int) -> Census:
             found.odd |= dict.fromkeys((other, node) for other in others)
             found.odd |= dict.fromkeys((node, other) for other in others)
     return found
+
+
+def _another(facts: Facts, node: str) -> str:
+    """A node that was read beside this one; itself, where it is alone."""
+    return next((other for other in facts.bundle.nodes if other != node), node)
 
 
 class _Entries:

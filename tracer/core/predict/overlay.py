@@ -113,6 +113,8 @@ def uplink_puts_out(walk: Walk) -> At | Ending:
     hop = route.gateway or (outer.dst if outer is not None else walk.dst)
     meant = outer.dst if outer is not None else hop
     owner = walk.facts.owner_of(meant) or walk.facts.behind(meant)
+    if owner is not None and outer is not None and _has_left(walk, owner, meant):
+        owner = None
     # Without a carrier the kernel forgets who answered there (neigh_carrier_down).
     if not uplink.carrier or (
         owner is None and route.gateway is None and not _answers(tables, uplink, hop)
@@ -142,6 +144,16 @@ def _by_another_network(walk: Walk, link: Link) -> Ending:
     if link.carrier and _answers(walk.tables, link, walk.dst):
         return walk.lost(f"whoever has {walk.dst} on {link.ifname} is no pod")
     return walk.freed(link, Device.UNKNOWN, "NEIGH_FAILED", "neigh_invalidate")
+
+
+def _has_left(walk: Walk, owner: str, ip: Ip) -> bool:
+    """The Node object has the address still, its kernel has not; and no NAT answers for it."""
+    state, node = walk.facts.bundle.nodes.get(owner), walk.facts.api_node(owner)
+    if state is None or any(address.ip == ip for address in state.addresses):
+        return False
+    read = all(gap.what != "addresses" for gap in state.not_read)
+    external = node.external_ips if node is not None else ()
+    return read and ip not in external and walk.facts.behind(ip) is None
 
 
 def _kept_by(walk: Walk, owner: str) -> bool:

@@ -5,9 +5,9 @@ from tracer.core.leases import lacking
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.fingerprints import (
-    diverted,
     mac_changed,
     misaddressed,
+    misrouted,
     peer_fdb,
     peer_routes,
     stuck_at_sender,
@@ -116,6 +116,8 @@ def vtepmac_annotation_stale(way: WayView) -> Finding | None:
     lease = way.receiver_lease
     if lease.vtep_mac == vtep.mac or mac_changed(way.case, way.receiver) or backends_differ(way):
         return None
+    if crossing is not None and _anothers(way, vtep.mac):
+        return None
     node = way.case.api_node(way.receiver)
     if node is not None and lacking(node, lease.family):
         # It advertises nothing at all.
@@ -141,6 +143,15 @@ def vtepmac_annotation_stale(way: WayView) -> Finding | None:
         useless=(remedies.CNI_FILES, remedies.delete_devices(vtep.ifname)),
         way=way.way,
         explains=hit and misaddressed(way),
+    )
+
+
+def _anothers(way: WayView, mac: Mac) -> bool:
+    """The device has the MAC of another node's lease: two with one MAC is the fault."""
+    return any(
+        lease.vtep_mac == mac
+        for lease in way.case.leases
+        if lease.node != way.receiver and lease.family == way.case.family
     )
 
 
@@ -184,7 +195,7 @@ def neigh_stale_one_node(way: WayView) -> Finding | None:
         or crossing.mac == vtep.mac
         or mac_changed(way.case, way.receiver)
         or twin_reached(way) is not None
-        or diverted(way) is not None
+        or misrouted(way)
         or update_ignored(way)
     ):
         return None

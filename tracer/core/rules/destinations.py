@@ -3,7 +3,7 @@
 from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.entries import NO_PEER_REPAIRS, destinations, redirect
-from tracer.core.rules.fingerprints import diverted, left_for, twin_reached, update_ignored
+from tracer.core.rules.fingerprints import left_for, misrouted, twin_reached, update_ignored
 from tracer.core.rules.publicip import twins
 from tracer.core.rules.twins import same_mac
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -22,7 +22,7 @@ def fdb_wrong_dst_live(way: WayView) -> Finding | None:
     other = _elsewhere(way)
     if crossing is None or other is None or update_ignored(way):
         return None
-    if twin_reached(way) is not None or diverted(way) is not None:
+    if twin_reached(way) is not None or misrouted(way):
         # Meant for it: it has the same subnet, or the route is a deleted node's.
         return None
     lease, vtep = way.receiver_lease, way.receiver_vtep

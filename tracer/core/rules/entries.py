@@ -3,9 +3,9 @@
 from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.fingerprints import (
-    diverted,
     left_for_nobody,
     mac_changed,
+    misrouted,
     stuck_at_sender,
     update_ignored,
 )
@@ -29,7 +29,7 @@ def neigh_missing(way: WayView) -> Finding | None:
     crossing = way.crossing
     if crossing is None or crossing.mac is not None or mac_changed(way.case, way.sender):
         return None
-    if way.receiver_lease.defect is not None or diverted(way) is not None:
+    if way.receiver_lease.defect is not None or misrouted(way):
         # No entry is due: the lease is ignored, or the route is a deleted node's.
         return None
     lease = way.receiver_lease
@@ -75,7 +75,7 @@ def fdb_missing(way: WayView) -> Finding | None:
     if crossing is None or crossing.mac is None or crossing.fdb is not None:
         return None
     lease = way.receiver_lease
-    if lease.defect is not None or diverted(way) is not None:
+    if lease.defect is not None or misrouted(way):
         return None
     if lease.vtep_mac is not None and crossing.mac != lease.vtep_mac:
         # The neighbour entry is wrong before the FDB is asked.
@@ -120,7 +120,7 @@ def fdb_wrong_dst_dead(way: WayView) -> Finding | None:
     if crossing is None or crossing.dst is None or crossing.fdb is None:
         return None
     case, dst, lease = way.case, crossing.dst, way.receiver_lease
-    if diverted(way) is not None:
+    if misrouted(way):
         return None
     if case.owner_of(dst) is not None or dst == lease.public_ip_overwrite:
         return None

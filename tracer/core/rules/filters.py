@@ -1,7 +1,9 @@
 """What filters or rewrites besides INPUT and FORWARD: raw, tc, masquerading, lost rules."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
+
+from msgspec.structs import replace
 
 from tracer.core.case import MissingFact, WayView
 from tracer.core.netfilter.decision import Decision
@@ -135,28 +137,42 @@ def _programs(way: WayView, node: str, ifname: str, hooks: Iterable[str]) -> lis
 
 
 def masq_pod_to_pod(way: WayView) -> Finding | None:
-    """A node rewrites the source of what its pods send to pods of other nodes.
+    """A node rewrites the source of what pods of one node send to pods of another.
 
-    Packets arrive, and from the wrong address: the node's flannel.1. NetworkPolicies and allow
-    lists fail. flannel's own rules let what goes from pod to pod return before they masquerade.
+    Packets arrive, and from the wrong address: the node's flannel.1, or its cni0 where the receiver
+    does it. NetworkPolicies and allow lists fail. flannel's own rules let what goes from pod to pod
+    return before they masquerade.
     """
     if not way.crosses or not way.from_pod or not way.to_pod:
         return None
-    asked = _new_connection(way)
-    if asked is None:
-        return None
+    for node, asked in _new_connections(way):
+        decision = _rewriting(way, node, asked)
+        if decision is None:
+            continue
+        back = replace(asked, src=asked.dst, dst=asked.src, iif=asked.oif, oif=asked.iif)
+        if node == way.sender or _rewriting(way, node, back) is None:
+            # Whoever rewrites what its own pods send is told of there.
+            return _masqueraded(way, node, asked.oif or "", decision)
+    return None
+
+
+def _rewriting(way: WayView, node: str, asked: Probe) -> Decision | None:
     hooks = ("prerouting", "forward", "postrouting")
-    *_, decision = rules_of(way.case.state(way.sender)).course(hooks, asked)
-    if decision.hook != "postrouting" or not decision.rewrites:
-        return None
-    node, out = way.sender, asked.oif or ""
+    *_, decision = rules_of(way.case.state(node)).course(hooks, asked)
+    return decision if decision.hook == "postrouting" and decision.rewrites else None
+
+
+def _masqueraded(way: WayView, node: str, out: str, decision: Decision) -> Finding:
+    sends = node == way.sender
+    seen = f"{way.dst} sees {_rewritten(way, node, decision, out)} instead of {way.src}"
     return Finding(
         rule="masq-pod-to-pod",
         severity=Severity.WARNING,
         node=node,
         device=out,
-        sentence=f"{node} rewrites the source of what its pods send to other nodes' pods:"
-        f" {way.dst} sees {_rewritten(way, decision, out)} instead of {way.src}.",
+        sentence=f"{node} rewrites the source of what its pods send to other nodes' pods: {seen}."
+        if sends
+        else f"{node} rewrites the source of what its pods get from other nodes' pods: {seen}.",
         evidence=(
             Evidence(
                 label="rule",
@@ -165,8 +181,12 @@ def masq_pod_to_pod(way: WayView) -> Finding | None:
                 differs=True,
             ),
         ),
-        hits=f"everything that pods of {node} send to pods of other nodes: NetworkPolicies and"
-        " allow lists that know pods by their address",
+        hits=(
+            f"everything that pods of {node} send to pods of other nodes"
+            if sends
+            else f"everything that pods of other nodes send to pods of {node}"
+        )
+        + ": NetworkPolicies and allow lists that know pods by their address",
         fix=(
             "have the rule leave the pods' network out, at its cause: kube-proxy's --cluster-cidr"
             " and masqueradeAll, firewalld's masquerade, ipMasq of a CNI configuration:",
@@ -185,14 +205,23 @@ def _inside(ip: Ip, cidr: str | None) -> bool:
     return cidr is not None and ip_address(ip) in ip_network(cidr, strict=False)
 
 
-def _new_connection(way: WayView) -> Probe | None:
-    """Its first packet: only that one meets the nat chains. None: the way is not known."""
+def _new_connections(way: WayView) -> Iterator[tuple[str, Probe]]:
+    """Its first packet, as either node forwards it: only that one meets the nat chains."""
     tables = way.case.tables(way.sender, "links")
     bridge, route = tables.bridge(), way.route.route
     out = tables.link(route.ifindex) if route is not None else None
     if bridge is None or out is None or not _inside(way.src, way.sender_lease.pod_cidr):
         # A pod outside of its node's subnet is masqueraded by flannel's own rules, and rightly.
-        return None
+        return
+    yield way.sender, _first(way, bridge.ifname, out.ifname)
+    there = way.case.facts.tables_if_read(way.receiver)
+    last = there.bridge() if there is not None else None
+    vtep = way.receiver_vtep if last is not None else None
+    if last is not None and vtep is not None and out.vxlan is not None:
+        yield way.receiver, _first(way, vtep.ifname, last.ifname)
+
+
+def _first(way: WayView, iif: str, oif: str) -> Probe:
     six = way.case.family == 6
     return Probe(
         src=way.src,
@@ -200,15 +229,15 @@ def _new_connection(way: WayView) -> Probe | None:
         protocol="icmpv6" if six else "icmp",
         icmp_type=128 if six else 8,
         icmp_code=0,
-        iif=bridge.ifname,
-        oif=out.ifname,
+        iif=iif,
+        oif=oif,
     )
 
 
-def _rewritten(way: WayView, decision: Decision, oif: str) -> str:
+def _rewritten(way: WayView, node: str, decision: Decision, oif: str) -> str:
     if decision.to is not None:
         return decision.to
-    tables = way.case.tables(way.sender, "links")
+    tables = way.case.tables(node, "links")
     link = tables.link_named(oif)
     held = tables.addresses_of(link.ifindex) if link is not None else ()
     alike = (each.ip for each in held if (":" in each.ip) is (way.case.family == 6))

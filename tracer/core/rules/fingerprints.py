@@ -57,10 +57,13 @@ def ended_unrouted(way: WayView) -> bool:
 def left_for_nobody(way: WayView) -> bool:
     """The outer packet left the sender, or tried to, and reached nobody."""
     end = way.end
-    if end is None or not end.on(way.sender, Device.UPLINK, Device.VTEP):
+    if end is None or not end.on(way.sender):
         return False
     if end.freed("NEIGH_FAILED"):
-        return end.on(way.sender, Device.UPLINK)
+        # By whatever device: a default route may lead out by another one than the VTEP's.
+        return end.outer or end.on(way.sender, Device.UPLINK)
+    if not end.on(way.sender, Device.UPLINK, Device.VTEP):
+        return False
     return end.freed("IP_OUTNOROUTES") or (
         end.outcome is Outcome.LOST and end.outer and end.on(way.sender, Device.UPLINK)
     )
@@ -174,6 +177,21 @@ def diverted(way: WayView) -> Route | None:
     if vtep is None or route is None or not left_behind(route, vtep, way.sender, way.case.facts):
         return None
     return route
+
+
+def misrouted(way: WayView) -> bool:
+    """The sender's route is not the one that flanneld writes for the receiver: no entry is due."""
+    vtep, route = way.sender_vtep, way.route.route
+    if vtep is None or route is None or route.ifindex != vtep.ifindex:
+        return False
+    return foreign(route) or diverted(way) is not None
+
+
+def foreign(route: Route) -> bool:
+    """Not flanneld's: its next hop is always the first address of the subnet (vxlan_network.go)."""
+    if route.kind != "unicast" or route.gateway is None:
+        return False
+    return route.gateway != str(ip_network(route.destination, strict=False).network_address)
 
 
 def left_behind(route: Route, vtep: Link, node: str, facts: Facts) -> bool:

@@ -31,14 +31,17 @@ def routes_lost(way: WayView) -> Finding | None:
         # Peers that ignore a lease have no route to lose; a peer removed whole is no lost route.
         return None
     cidr = lease.pod_cidr or way.dst
+    direct = _direct(way)
+    expected = direct or f"via {_network(cidr)} dev {vtep.ifname} onlink"
     return Finding(
         rule="routes-lost",
         severity=Severity.ERROR,
         node=way.sender,
         device=vtep.ifname,
-        sentence=f"{way.sender} has no route to {cidr} by {vtep.ifname}.",
+        sentence=f"{way.sender} has no route to {cidr}"
+        f" {'by ' + vtep.ifname if direct is None else direct}.",
         evidence=(
-            *_routes(way, f"{cidr} via {_network(cidr)} dev {vtep.ifname} onlink"),
+            *_routes(way, f"{cidr} {expected}"),
             *_history(way, vtep),
             *proof.kernel(way),
         ),
@@ -56,6 +59,18 @@ def routes_lost(way: WayView) -> Finding | None:
         way=way.way,
         explains=ended_unrouted(way),
     )
+
+
+def _direct(way: WayView) -> str | None:
+    """With DirectRouting the way to a node on the same link, as `ip route` prints it."""
+    conf, public_ip = way.case.net_conf, way.receiver_lease.public_ip
+    if conf is None or not conf.direct_routing or public_ip is None:
+        return None
+    route = way.sender_tables.route(public_ip).route
+    link = way.sender_tables.link(route.ifindex) if route is not None else None
+    if route is None or link is None or route.gateway is not None:
+        return None
+    return f"via {public_ip} dev {link.ifname}"
 
 
 def _routes(way: WayView, expected: str) -> tuple[Evidence, Evidence]:

@@ -106,11 +106,17 @@ def _mac(way: WayView) -> Mac:
 
 
 def _clone(way: WayView, names: list[str]) -> str:
-    """The one that came last: the others had the MAC before it."""
+    """The one that came last: the others had the MAC before it.
 
-    def age(name: str) -> tuple[str, str]:
+    Whose device has the MAC and whose lease has another one came by it just now.
+    """
+
+    def age(name: str) -> tuple[bool, str, str]:
         node = way.case.api_node(name)
-        return (node.created if node is not None else None) or "", name
+        here = name in (way.sender, way.receiver) and not way.unread
+        vtep = way.case.vtep(name) if here else None
+        lately = vtep is not None and way.case.lease(name).vtep_mac not in (None, vtep.mac)
+        return lately, (node.created if node is not None else None) or "", name
 
     return max(names, key=age)
 
