@@ -47,6 +47,12 @@ class Facts:
         def tables_of(node: str) -> Tables:
             return Tables(bundle.nodes[node])
 
+        self._gaps = {
+            name: {gap.what: gap.why for gap in reversed(state.not_read)}
+            for name, state in bundle.nodes.items()
+            if state.not_read
+        }
+        """Node -> what could not be read there, and why."""
         self._tables: Callable[[str], Tables] = tables_of
 
     @cached_property
@@ -66,9 +72,11 @@ class Facts:
 
     def tables(self, node: str, *needed: str) -> Tables:
         """A node's tables. MissingFact: not recorded, or one of `needed` could not be read."""
-        for gap in self.state(node).not_read:
-            if gap.what in needed:
-                raise MissingFact(f"{gap.what} of {node}: {gap.why}")
+        self.state(node)
+        gaps = self._gaps.get(node, {})
+        for what in needed:
+            if what in gaps:
+                raise MissingFact(f"{what} of {node}: {gaps[what]}")
         return self._tables(node)
 
     def tables_if_read(self, node: str) -> Tables | None:
