@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test lint bench fuzz setup clean
+.PHONY: demo test cluster-test lint bench fuzz setup clean
 
 setup:
 	@.ci/setup $(VENV) $(PYTHON)
@@ -14,14 +14,18 @@ demo: setup
 	@.ci/demo $(RUN)/flantrace
 
 test: setup
-	@.ci/timed "lint" $(RUN)/ruff check tracer tests
-	@.ci/timed "format" $(RUN)/ruff format --check tracer tests
+	@.ci/timed "lint" $(RUN)/ruff check tracer tests cluster
+	@.ci/timed "format" $(RUN)/ruff format --check tracer tests cluster
 	@.ci/timed "types" $(RUN)/mypy
 	@.ci/timed "tests" $(RUN)/python -m pytest --durations=15
 
+# A real cluster of two nodes on this machine (cluster/). Exit code 77: it cannot be built here.
+cluster-test: setup
+	@.ci/cluster $(RUN)/python
+
 lint: setup
-	$(RUN)/ruff check tracer tests
-	$(RUN)/ruff format --check tracer tests
+	$(RUN)/ruff check tracer tests cluster
+	$(RUN)/ruff format --check tracer tests cluster
 	$(RUN)/mypy
 
 bench: setup

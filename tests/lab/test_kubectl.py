@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.debian_kubectl import PACKAGES, NoKubectl, kubectl
+from cluster.debian import NoPackage
+from tests.lab.debian_kubectl import PACKAGES, kubectl
 from tests.lab.universe import Universe
 
 pytestmark = pytest.mark.lab
@@ -41,7 +42,7 @@ def kube(
 ) -> Iterator[Kubectl]:
     try:
         binary = kubectl(request.param)
-    except NoKubectl as reason:
+    except NoPackage as reason:
         pytest.skip(f"no kubectl of {request.param}: {reason}")
     home = tmp_path_factory.mktemp("home")
     conf = lab.lab("kubeconfig").strip()
