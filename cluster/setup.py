@@ -8,6 +8,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -46,10 +47,9 @@ class Cluster:
         """kubectl apply."""
         self.kubectl("apply", "-f", "-", text=yaml.safe_dump_all(objects))
 
-    def get(self, *words: str) -> dict[str, object]:
+    def get(self, *words: str) -> dict[str, Any]:
         """kubectl get -o json."""
-        found = json.loads(self.kubectl("get", *words, "-o", "json"))
-        assert isinstance(found, dict)
+        found: dict[str, Any] = json.loads(self.kubectl("get", *words, "-o", "json"))
         return found
 
 
@@ -90,7 +90,7 @@ def up(net_conf: dict[str, object] | None = None) -> Cluster:
         workers.start_kubelet(cluster.places[one], authority, address, cgroup)
         workers.start_proxy(cluster.places[one], cgroup)
     cluster.apply(flannel.objects(net_conf))
-    until("both nodes are registered", lambda: len(cluster.get("nodes")["items"]) == len(NODES), 60)  # type: ignore[arg-type]
+    until("both nodes are registered", lambda: len(cluster.get("nodes")["items"]) == len(NODES), 60)
     say("both nodes are registered")
     cluster.kubectl(
         "-n", "kube-flannel", "rollout", "status", "ds/kube-flannel-ds", "--timeout=120s"

@@ -1,0 +1,69 @@
+"""Faults of a host: firewalls, sysctls, policy."""
+
+from cluster.faults.fault import Fault, on, shell
+
+FAULTS = (
+    Fault(
+        name="input-drop-8472",
+        slug="input-drop-8472",
+        inject=shell("node-b", "iptables -I INPUT -p udp --dport 8472 -j DROP"),
+        heal=shell("node-b", "iptables -D INPUT -p udp --dport 8472 -j DROP"),
+    ),
+    Fault(
+        name="forward-drop-at-sender",
+        slug="forward-drop",
+        inject=shell("node-a", "iptables -I FORWARD 1 -i cni0 -o flannel.1 -j DROP"),
+        heal=shell("node-a", "iptables -D FORWARD -i cni0 -o flannel.1 -j DROP"),
+    ),
+    Fault(
+        name="forward-policy-without-flannel",
+        slug="forward-drop",
+        inject=shell("node-b", "iptables -P FORWARD DROP; iptables -I FLANNEL-FWD 1 -j RETURN"),
+        heal=shell("node-b", "iptables -P FORWARD ACCEPT; iptables -D FLANNEL-FWD 1"),
+    ),
+    Fault(
+        name="firewalld-forward-reject",
+        slug="firewalld-forward-reject",
+        inject=shell(
+            "node-b", "iptables -I FORWARD 1 -j REJECT --reject-with icmp-host-prohibited"
+        ),
+        heal=shell("node-b", "iptables -D FORWARD -j REJECT --reject-with icmp-host-prohibited"),
+    ),
+    Fault(
+        name="nft-other-table-drop",
+        slug="nft-other-table-drop",
+        inject=shell(
+            "node-b",
+            "nft add table inet fw; nft 'add chain inet fw f"
+            " { type filter hook forward priority 10; policy drop; }'",
+        ),
+        heal=shell("node-b", "nft delete table inet fw"),
+    ),
+    Fault(
+        name="ip-forward-off",
+        slug="ip-forward-off",
+        inject=on("node-b", "sysctl", "-qw", "net.ipv4.ip_forward=0"),
+    ),
+    Fault(
+        name="raw-or-tc-drop",
+        slug="raw-or-tc-drop",
+        inject=shell("node-a", "iptables -t raw -I PREROUTING -i cni0 -d 10.244.0.0/16 -j DROP"),
+        heal=shell("node-a", "iptables -t raw -D PREROUTING -i cni0 -d 10.244.0.0/16 -j DROP"),
+    ),
+    Fault(
+        name="rp-filter",
+        slug="rp-filter",
+        inject=shell(
+            "node-b",
+            "ip route replace 10.244.0.0/24 via 192.168.79.11 dev eth0;"
+            " sysctl -qw net.ipv4.conf.all.rp_filter=1",
+        ),
+        heal=shell("node-b", "sysctl -qw net.ipv4.conf.all.rp_filter=0"),
+    ),
+    Fault(
+        name="masq-pod-to-pod",
+        slug="masq-pod-to-pod",
+        inject=shell("node-a", "iptables -t nat -I POSTROUTING -s 10.244.0.0/16 -j MASQUERADE"),
+        heal=shell("node-a", "iptables -t nat -D POSTROUTING -s 10.244.0.0/16 -j MASQUERADE"),
+    ),
+)
