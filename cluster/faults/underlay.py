@@ -1,6 +1,7 @@
 """Faults between the nodes."""
 
-from cluster.faults.fault import Fault, shell
+from cluster.faults.fault import Fault, all_of, shell
+from cluster.faults.intent import as_it_was
 
 FAULTS = (
     Fault(
@@ -12,15 +13,18 @@ FAULTS = (
             " 0; }'; nft add rule bridge t f udp dport 8472 drop",
         ),
         check=False,
-        obey=False,
-        heal=shell("underlay", "nft delete table bridge t"),
+        editor="""sed -i 's/"Type": "vxlan"/"Type": "vxlan", "Port": 4790/'""",
+        heal=all_of(shell("underlay", "nft delete table bridge t"), as_it_was),
     ),
     Fault(
         name="underlay-mtu-blackhole",
         slug="underlay-mtu-blackhole",
         inject=shell("underlay", "ip link set p-node-a mtu 1400; ip link set p-node-b mtu 1400"),
         check=False,
-        obey=False,
-        heal=shell("underlay", "ip link set p-node-a mtu 1500; ip link set p-node-b mtu 1500"),
+        editor="""sed -i 's/"Type": "vxlan"/"Type": "vxlan", "MTU": 1404/'""",
+        heal=all_of(
+            shell("underlay", "ip link set p-node-a mtu 1500; ip link set p-node-b mtu 1500"),
+            as_it_was,
+        ),
     ),
 )

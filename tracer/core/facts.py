@@ -101,9 +101,17 @@ class Facts:
         return lease
 
     def vtep(self, node: str, family: int) -> Link | None:
-        """The node's VTEP: that of the overlay's VNI, else whichever flannel made."""
+        """The node's VTEP: that of the VNI that it publishes, else the overlay's, else any.
+
+        flanneld leaves the device of another VNI where it is: what it publishes tells them apart.
+        """
         tables = self.tables(node, "links")
-        return tables.vtep(self.vni, family) or tables.vtep(None, family)
+        own = [one.vni for one in self.leases if (one.node, one.family) == (node, family)]
+        for vni in (*(vni for vni in own if vni is not None), self.vni, None):
+            found = tables.vtep(vni, family)
+            if found is not None:
+                return found
+        return None
 
     def flannel_pod(self, node: str) -> FlannelPod | None:
         """The pod that runs flanneld on a node."""

@@ -61,7 +61,7 @@ def port_mismatch(way: WayView) -> Finding | None:
     """Two nodes use different UDP ports for VXLAN."""
     sender, receiver = _devices(way)
     port = _port(way, sender)
-    if sender is None or receiver is None or port in _ports(way):
+    if sender is None or receiver is None or port == receiver.port or sender.vni != receiver.vni:
         return None
     link = way.receiver_vtep
     if link is None or not link.up:
@@ -81,14 +81,18 @@ def port_mismatch(way: WayView) -> Finding | None:
             *proof.kernel(way),
         ),
         hits=f"everything between {way.sender} and {way.receiver}, both ways",
-        fix=_same_everywhere(way, odd, "Port"),
+        fix=_one_port(way, odd),
         confirm=_show_devices(way),
         useless=(
-            f"restarting flanneld while {link.ifname} exists: flannel keeps an existing device when"
-            " its configuration names no port (device.go, vxlanLinksIncompat)",
+            f"restarting flanneld while {link.ifname} exists and the configuration names no port:"
+            " flannel keeps an existing device then (device.go, vxlanLinksIncompat)",
+            f"deleting {link.ifname} under a running flanneld: from v0.27.4 on it makes the device"
+            " again at once, as it was",
         ),
         way=way.way,
-        explains=_refused(way, "NO_SOCKET"),
+        # what another device left there takes in, it has no VNI for; what is sent to a port that
+        # the receiver does not know of, its agent does not take for VXLAN
+        explains=_refused(way, "NO_SOCKET", "VXLAN_VNI_NOT_FOUND") or _vanished(way),
     )
 
 
@@ -103,30 +107,30 @@ def vni_mismatch(way: WayView) -> Finding | None:
     sender, receiver = _devices(way)
     if sender is None or receiver is None:
         return None
-    if any(sender.vni == vxlan.vni for _, vxlan in _receiving(way)):
-        return None
     link, conf = way.receiver_vtep, way.case.net_conf
-    if link is None:
+    if link is None or sender.vni == receiver.vni:
         return None
+    old = _answering(way, sender)
     odd = _odd_one(way, sender.vni == receiver.vni, conf.vni if conf else None, receiver.vni)
     return Finding(
         rule="vni-mismatch",
         severity=Severity.ERROR,
         node=odd,
         device=_device_of(way, odd),
-        sentence=f"{way.sender} sends with VNI {sender.vni}, and {way.receiver} has no device for"
-        f" it: {link.ifname} has VNI {receiver.vni}.",
+        sentence=f"{way.sender} sends with VNI {sender.vni}, and {way.receiver} has"
+        f" {'only a leftover, ' + old.ifname if old is not None else 'no device'} for it:"
+        f" {link.ifname} has VNI {receiver.vni}.",
         evidence=(
             *_both(way, f"vni {sender.vni}", f"vni {receiver.vni}", odd),
             *_configured(way, f"vni {conf.vni}" if conf else None),
             *proof.kernel(way),
         ),
         hits=f"everything between {way.sender} and {way.receiver}, both ways",
-        fix=_same_everywhere(way, odd, "VNI"),
+        fix=_one_vni(way, odd),
         confirm=_show_devices(way),
         useless=("editing the ConfigMap alone: flanneld reads it once, at its start",),
         way=way.way,
-        explains=_refused(way, "VXLAN_VNI_NOT_FOUND"),
+        explains=_refused(way, "VXLAN_VNI_NOT_FOUND") or _ended_in(way, old),
     )
 
 
@@ -158,11 +162,8 @@ def _by_leases(way: WayView) -> Finding | None:
             *_configured(way, f"vni {conf.vni}" if conf else None),
         ),
         hits=f"everything between {way.sender} and {way.receiver}, both ways",
-        fix=_same_everywhere(
-            way,
-            odd,
-            "VNI",
-            f"{'flannel-v6' if way.case.family == 6 else 'flannel'}.{published[odd]}",
+        fix=_one_vni(
+            way, odd, f"{'flannel-v6' if way.case.family == 6 else 'flannel'}.{published[odd]}"
         ),
         confirm=("kubectl get nodes -o yaml | grep backend-data",),
         useless=("editing the ConfigMap alone: flanneld reads it once, at its start",),
@@ -199,16 +200,28 @@ def _port(way: WayView, sender: Vxlan | None) -> int | None:
     return sender.port if sender is not None else None
 
 
-def _ports(way: WayView) -> set[int]:
-    return {vxlan.port for link, vxlan in _receiving(way)}
-
-
-def _refused(way: WayView, reason: str) -> bool:
+def _refused(way: WayView, *reasons: str) -> bool:
     """The receiver's kernel took the outer packet from the uplink and had no use for it."""
     end = way.end
     if end is None or not end.on(way.receiver, Device.UPLINK):
         return False
-    return end.freed(reason) or end.lost_at(way.receiver, Device.UPLINK, Direction.IN)
+    return end.freed(*reasons) or end.lost_at(way.receiver, Device.UPLINK, Direction.IN)
+
+
+def _vanished(way: WayView) -> bool:
+    """Nothing of the outer packets was seen at the receiver."""
+    end = way.end
+    if end is None or not end.outer:
+        return False
+    return end.lost_at(way.sender, Device.UPLINK, Direction.OUT)
+
+
+def _ended_in(way: WayView, device: Link | None) -> bool:
+    """The packets ended in a device that flannel does not use any more."""
+    end = way.end
+    if device is None or end is None or end.place is None or not end.on(way.receiver):
+        return False
+    return end.place.ifname == device.ifname
 
 
 def _odd_one(way: WayView, same: bool, configured: int | None, received: int) -> str:
@@ -242,17 +255,26 @@ def _configured(way: WayView, value: str | None) -> tuple[Evidence, ...]:
     return (Evidence(label="configured", value=value, source=raw.source),)
 
 
-def _same_everywhere(
-    way: WayView, odd: str, key: str, device: str | None = None
-) -> tuple[str, ...]:
-    device = device or _device_of(way, odd)
+def _one_port(way: WayView, odd: str) -> tuple[str, ...]:
+    """A port that is written out is compared with the device's, which is then made anew."""
     return (
-        f"see that the configuration names the Backend.{key} that is meant; then, on every node"
-        f" that has another one (here {odd}), delete the device and restart flanneld, which makes"
-        " it again:",
+        "write the Backend.Port that is meant into the configuration (8472, too: without it an"
+        f" existing device keeps its own), then restart flanneld on every node that has another one"
+        f" (here {odd}); it makes the device again:",
         remedies.edit_net_conf(way.case),
-        remedies.on(odd, f"ip link del {device}"),
         remedies.restart_flannel(way.case, odd),
+    )
+
+
+def _one_vni(way: WayView, odd: str, device: str | None = None) -> tuple[str, ...]:
+    """Another VNI is another device; the old one stays, and keeps the UDP port."""
+    return (
+        "see that the configuration names the Backend.VNI that is meant; then, on every node that"
+        f" has another one (here {odd}), restart flanneld, which makes the device of that VNI, and"
+        " delete the one that it leaves behind:",
+        remedies.edit_net_conf(way.case),
+        remedies.restart_flannel(way.case, odd),
+        remedies.on(odd, f"ip link del {device or _device_of(way, odd)}"),
     )
 
 

@@ -6,14 +6,12 @@ from tracer.core.case import MissingFact, WayView
 from tracer.core.ladder import came_in, lost_below
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.datagrams import datagrams, from_third_node, vxlan_port
-from tracer.core.rules.interface import published_elsewhere
-from tracer.core.rules.nat import NAT, behind_nat, may_be_nat, overwrite
-from tracer.core.rules.neighbourhood import is_dead, uplink_below
-from tracer.core.rules.publicip import twins
+from tracer.core.rules.nat import NAT, may_be_nat, overwrite
+from tracer.core.rules.neighbourhood import uplink_below
+from tracer.core.rules.vanished import vanished
 from tracer.core.words import trace_command
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
-from tracer.model.observation import Device, Direction
 from tracer.model.path import Outcome, Path
 from tracer.model.state import Link
 
@@ -59,6 +57,8 @@ def underlay_mtu_blackhole(way: WayView) -> Finding | None:
         useless=(
             f"lowering Backend.MTU and restarting flannel alone: an existing"
             f" {crossing.vtep.ifname}, cni0 and pods keep the MTU that they were made with",
+            f"deleting {crossing.vtep.ifname} under a running flanneld: from v0.27.4 on it makes"
+            " the device again at once, with the old MTU",
         ),
         way=way.way,
         explains=not any(_failed(p) and not lost_below(p, way.sender) for p in way.paths),
@@ -104,13 +104,14 @@ def _smaller_mtu(way: WayView, vtep: str, passed: int, lost: int) -> tuple[str, 
     node = way.case.api_node(way.receiver)
     peer = way.receiver_lease.public_ip or next(iter(node.internal_ips if node else ()), "PEER")
     exact = lost - passed == 1
+    overhead = 70 if way.case.family == 6 else 50
     first = f"name {passed} as Backend.MTU" if exact else "find the size that passes, name it so"
     return (
-        f"widen the link, or {first} (flannel v0.21.3 on; the value is the outer MTU), then on"
-        " each node delete the device, restart flannel and make the pods anew:",
+        f"widen the link, or {first} (flannel v0.21.3 on; the value is the outer MTU), set it on"
+        f" the devices that are there, restart flannel, and make the pods anew:",
         *(() if exact else (remedies.on(way.sender, f"tracepath -n {shlex.quote(peer)}"),)),
         remedies.edit_net_conf(way.case),
-        f"ip link del {vtep}   # on each node",
+        *((f"ip link set {vtep} mtu {passed - overhead}   # on each node",) if exact else ()),
         remedies.restart_all(way.case),
     )
 
@@ -131,7 +132,7 @@ def nsx_intercepts_8472(way: WayView) -> Finding | None:
     NSX on ESXi hosts, for one, uses udp 8472 itself (flannel #2388, #423): frames of guests with
     this port never arrive, while those with the next port do.
     """
-    if not _vanished(way):
+    if not vanished(way):
         return None
     vxlan, other, port = datagrams(way)
     if other is not True or port is None:
@@ -151,7 +152,7 @@ def nsx_intercepts_8472(way: WayView) -> Finding | None:
 
 def cloud_sg_8472(way: WayView) -> Finding | None:
     """A firewall or security group between the nodes does not let VXLAN's UDP port pass."""
-    if not _vanished(way):
+    if not vanished(way):
         return None
     vxlan, other, port = datagrams(way)
     nat = (NAT,) if may_be_nat(way) else ()
@@ -253,9 +254,8 @@ def _another_port(way: WayView) -> tuple[str, ...]:
     device = way.crossing.vtep.ifname if way.crossing is not None else "flannel.1"
     return (
         "give flannel a port that the fabric does not use, for all nodes (Backend.Port 4790, not"
-        " 4789), delete the devices and restart flannel:",
+        f" 4789), and restart flannel, which makes {device} again for another port:",
         remedies.edit_net_conf(way.case),
-        f"ip link del {device}   # on each node",
         remedies.restart_all(way.case),
     )
 
@@ -277,23 +277,3 @@ def _underlay_addresses(way: WayView) -> list[str]:
         for lease in (way.sender_lease, way.receiver_lease)
         if lease.public_ip is not None
     ]
-
-
-def _vanished(way: WayView) -> bool:
-    """All packets left the sender's uplink encapsulated, to the right address; none came in."""
-    end, crossing = way.end, way.crossing
-    if end is None or crossing is None or crossing.dst is None:
-        return False
-    if not end.outer or not end.lost_at(way.sender, Device.UPLINK, Direction.OUT):
-        return False
-    if any(came_in(path, way.receiver) for path in way.paths):
-        return False
-    uplink = uplink_below(way.case, way.receiver)
-    if uplink is not None and is_dead(uplink):
-        return False
-    if twins(way) or behind_nat(way) or published_elsewhere(way):
-        return False
-    lease = way.receiver_lease
-    return way.receiver_tables.has_address(crossing.dst) or crossing.dst == (
-        lease.public_ip_overwrite
-    )
