@@ -52,6 +52,11 @@ class Cluster:
         found: dict[str, Any] = json.loads(self.kubectl("get", *words, "-o", "json"))
         return found
 
+    def make_pods(self) -> None:
+        """The pods of the tests, ready."""
+        self.apply([pod(one, where) for one, where in PODS.items()])
+        self.kubectl("wait", "--for=condition=Ready", "pod", *PODS, "--timeout=120s")
+
 
 def running() -> Cluster:
     """The cluster that is up. Failed: none is."""
@@ -97,8 +102,7 @@ def up(net_conf: dict[str, object] | None = None) -> Cluster:
     )
     say("flannel is ready")
     until("the default service account", lambda: _has_account(cluster), 60)
-    cluster.apply([pod(one, where) for one, where in PODS.items()])
-    cluster.kubectl("wait", "--for=condition=Ready", "pod", *PODS, "--timeout=120s")
+    cluster.make_pods()
     say("pods are ready")
     return cluster
 

@@ -24,6 +24,8 @@ class Fault:
     """The printed fix is run, and must heal. False: it is not in commands, and `heal` is."""
     editor: str = "true"
     """KUBE_EDITOR while the fix is run; `true` leaves what it is shown as it is."""
+    after: Act | None = None
+    """What the printed fix says in words only, such as making pods anew."""
     heal: Act | None = None
     """What undoes the fault where the printed fix cannot be run by a test, or says it in words."""
     useless: Act | None = None

@@ -1,7 +1,7 @@
 """Faults at a pod's edge: bridge, veth, addresses, CNI."""
 
 from cluster.faults.fault import Fault
-from cluster.setup import Cluster
+from cluster.setup import PODS, Cluster
 
 
 def _veth_of(cluster: Cluster, pod: str, node: str) -> str:
@@ -21,6 +21,12 @@ def _detached(cluster: Cluster) -> None:
 def _down(cluster: Cluster) -> None:
     veth = _veth_of(cluster, "web-b", "node-b")
     cluster.places["node-b"].run("ip", "link", "set", veth, "down")
+
+
+def pods_anew(cluster: Cluster) -> None:
+    """Every pod of the tests deleted and made again, with a network of its own made anew."""
+    cluster.kubectl("delete", "pod", *PODS, "--wait")
+    cluster.make_pods()
 
 
 FAULTS = (

@@ -1,30 +1,38 @@
 """Faults between the nodes."""
 
-from cluster.faults.fault import Fault, all_of, shell
+from cluster.faults.fault import Act, Fault, all_of, shell
 from cluster.faults.intent import as_it_was
+from cluster.faults.pods import pods_anew
+from cluster.setup import NODES
+
+
+def _dropping(match: str) -> Act:
+    """The bridge between the nodes drops what matches."""
+    table = "nft add table bridge t"
+    chain = "nft 'add chain bridge t f { type filter hook forward priority 0; }'"
+    return shell("underlay", f"{table}; {chain}; nft 'add rule bridge t f {match} drop'")
+
+
+_PASSING = shell("underlay", "nft delete table bridge t")
+_MTU = "ip link set flannel.1 mtu 1450; ip link set cni0 mtu 1450"
 
 FAULTS = (
     Fault(
         name="nsx-intercepts-8472",
         slug="nsx-intercepts-8472",
-        inject=shell(
-            "underlay",
-            "nft add table bridge t; nft 'add chain bridge t f { type filter hook forward priority"
-            " 0; }'; nft add rule bridge t f udp dport 8472 drop",
-        ),
+        inject=_dropping("udp dport 8472"),
         check=False,
         editor="""sed -i 's/"Type": "vxlan"/"Type": "vxlan", "Port": 4790/'""",
-        heal=all_of(shell("underlay", "nft delete table bridge t"), as_it_was),
+        heal=all_of(_PASSING, as_it_was),
     ),
     Fault(
+        # only VXLAN's: nodes that cannot carry full frames at all lose their API server, too
         name="underlay-mtu-blackhole",
         slug="underlay-mtu-blackhole",
-        inject=shell("underlay", "ip link set p-node-a mtu 1400; ip link set p-node-b mtu 1400"),
+        inject=_dropping("udp dport 8472 meta length > 1404"),
         check=False,
         editor="""sed -i 's/"Type": "vxlan"/"Type": "vxlan", "MTU": 1404/'""",
-        heal=all_of(
-            shell("underlay", "ip link set p-node-a mtu 1500; ip link set p-node-b mtu 1500"),
-            as_it_was,
-        ),
+        after=pods_anew,
+        heal=all_of(_PASSING, *(shell(node, _MTU) for node in NODES), as_it_was, pods_anew),
     ),
 )
