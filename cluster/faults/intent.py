@@ -16,7 +16,13 @@ def restart_flannel(cluster: Cluster, node: str) -> None:
     """Delete flannel's pod on a node, and wait for the next one."""
     words = ("-l", "app=flannel", f"--field-selector=spec.nodeName={node}")
     cluster.kubectl("-n", "kube-flannel", "delete", "pod", *words)
-    cluster.kubectl("-n", "kube-flannel", "rollout", "status", "ds/kube-flannel-ds")
+    rolled_out(cluster)
+
+
+def rolled_out(cluster: Cluster) -> None:
+    """Wait until every node runs flannel as it is configured now."""
+    words = ("rollout", "status", "ds/kube-flannel-ds", "--timeout=120s")
+    cluster.kubectl("-n", "kube-flannel", *words, timeout=130)
 
 
 def _half_rolled_out(**backend: object) -> Act:

@@ -1,7 +1,7 @@
 """Faults between the nodes."""
 
 from cluster.faults.fault import Act, Fault, all_of, shell
-from cluster.faults.intent import as_it_was
+from cluster.faults.intent import as_it_was, rolled_out
 from cluster.faults.pods import pods_anew
 from cluster.setup import NODES
 
@@ -32,7 +32,7 @@ FAULTS = (
         inject=_dropping("udp dport 8472 meta length > 1404"),
         check=False,
         editor="""sed -i 's/"Type": "vxlan"/"Type": "vxlan", "MTU": 1404/'""",
-        after=pods_anew,
+        after=all_of(rolled_out, pods_anew),
         heal=all_of(_PASSING, *(shell(node, _MTU) for node in NODES), as_it_was, pods_anew),
     ),
 )
