@@ -66,4 +66,24 @@ FAULTS = (
         inject=shell("node-a", "iptables -t nat -I POSTROUTING -s 10.244.0.0/16 -j MASQUERADE"),
         heal=shell("node-a", "iptables -t nat -D POSTROUTING -s 10.244.0.0/16 -j MASQUERADE"),
     ),
+    Fault(
+        name="uplink-mtu-lowered-late",
+        slug="uplink-mtu-lowered-late",
+        inject=on("node-a", "ip", "link", "set", "eth0", "mtu", "1400"),
+        heal=on("node-a", "ip", "link", "set", "eth0", "mtu", "1500"),
+    ),
+    Fault(
+        name="subnet-env-stale",
+        slug="subnet-env-stale",
+        inject=shell(
+            "node-b", "sed -i s/^FLANNEL_MTU=.*/FLANNEL_MTU=1400/ /run/flannel/subnet.env"
+        ),
+        trace=False,
+    ),
+    Fault(
+        name="br-netfilter-off",
+        slug="br-netfilter-off",
+        inject=on("node-b", "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0"),
+        trace=False,
+    ),
 )

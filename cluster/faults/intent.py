@@ -99,4 +99,9 @@ FAULTS = (
         inject=_half_rolled_out(Backend={"Type": "vxlan", "GBP": True}),
         heal=as_it_was,
     ),
+    Fault(
+        name="public-ip-duplicate",
+        slug="public-ip-duplicate",
+        inject=kubectl(*annotate("node-b", "public-ip", "192.168.79.11")),
+    ),
 )
