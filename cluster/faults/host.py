@@ -76,7 +76,8 @@ FAULTS = (
         name="subnet-env-stale",
         slug="subnet-env-stale",
         inject=shell(
-            "node-b", "sed -i s/^FLANNEL_MTU=.*/FLANNEL_MTU=1400/ /run/flannel/subnet.env"
+            "node-b",
+            "sed -i s,^FLANNEL_SUBNET=.*,FLANNEL_SUBNET=10.244.77.1/24, /run/flannel/subnet.env",
         ),
         trace=False,
     ),

@@ -29,7 +29,7 @@ def _down(cluster: Cluster) -> None:
 
 def pods_anew(cluster: Cluster) -> None:
     """Every pod of the tests deleted and made again, with a network of its own made anew."""
-    cluster.kubectl("delete", "pod", *PODS, "--wait")
+    cluster.kubectl("delete", "pod", *PODS, "--ignore-not-found", "--wait")
     cluster.make_pods()
 
 
@@ -84,7 +84,7 @@ def _without_other_cni(cluster: Cluster) -> None:
 
 def pod_anew(cluster: Cluster, name: str) -> None:
     """One pod deleted and made again."""
-    cluster.kubectl("delete", "pod", name, "--wait")
+    cluster.kubectl("delete", "pod", name, "--ignore-not-found", "--wait")
     cluster.make_pods()
 
 
@@ -118,10 +118,17 @@ FAULTS = (
     Fault(name="veth-detached", slug="veth-detached", inject=_detached),
     Fault(name="veth-down", slug="veth-down", inject=_down),
     Fault(
-        name="pod-route-missing", slug="pod-route-missing", inject=_without_routes, heal=pods_anew
+        name="pod-route-missing",
+        slug="pod-route-missing",
+        inject=_without_routes,
+        after=Cluster.make_pods,
     ),
     Fault(
-        name="other-cni-config", slug="other-cni-config", inject=_other_cni, heal=_without_other_cni
+        name="other-cni-config",
+        slug="other-cni-config",
+        inject=_other_cni,
+        after=Cluster.make_pods,
+        heal=_without_other_cni,
     ),
     Fault(name="cni0-removed", slug="veth-detached", inject=_bridge_removed, heal=pods_anew),
     Fault(
@@ -133,6 +140,7 @@ FAULTS = (
         slug="hostlocal-exhausted",
         inject=_exhausted,
         trace=False,
+        obey=False,  # its command asks crictl, which no Debian package holds
         heal=_room_again,
     ),
 )

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 from tracer.core.case import MissingFact, WayView
 from tracer.core.end import WayEnd
-from tracer.core.rules import proof
+from tracer.core.rules import proof, remedies
 from tracer.core.rules.allocation import LIST, named, pod_cidr_of, rejoin
 from tracer.core.views import ClusterView
 from tracer.model.diagnosis import Evidence, Finding, Severity
@@ -84,7 +84,9 @@ def _twins(view: ClusterView, group: list[Lease]) -> Finding:
         fix=(
             f"let all but one of them join again, here {young}, which is the youngest; its pods"
             " are lost:",
-            *rejoin(view.facts, young),
+            *rejoin(view.facts, young)[:-1],
+            # its REMOVE takes the other's entries with it on every node (flannel lease.go, remove)
+            remedies.restart_all(view.facts),
         ),
         confirm=(LIST,),
         useless=(

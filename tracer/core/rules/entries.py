@@ -124,7 +124,7 @@ def fdb_wrong_dst_dead(way: WayView) -> Finding | None:
         return None
     if case.owner_of(dst) is not None or dst == lease.public_ip_overwrite:
         return None
-    if update_ignored(way):
+    if update_ignored(way) or _as_another_publishes(way, crossing):
         return None
     vtep, tables = way.receiver_vtep, way.receiver_tables
     local = vtep.vxlan.local if vtep is not None and vtep.vxlan is not None else None
@@ -148,6 +148,15 @@ def fdb_wrong_dst_dead(way: WayView) -> Finding | None:
         useless=(NO_PEER_REPAIRS, remedies.CNI_FILES),
         way=way.way,
         explains=left_for_nobody(way),
+    )
+
+
+def _as_another_publishes(way: WayView, crossing: Crossing) -> bool:
+    """Another node's lease has this MAC and this address: why there are two is the question."""
+    return any(
+        (lease.vtep_mac, lease.public_ip) == (crossing.mac, crossing.dst)
+        for lease in way.case.leases
+        if lease.node != way.receiver
     )
 
 

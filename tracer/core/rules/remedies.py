@@ -125,3 +125,11 @@ def public_ip_of(lease: Lease) -> str:
 def advertised_by(lease: Lease) -> str:
     """A lease as a source of evidence."""
     return f"lease of {lease.node} ({annotation_key(lease)})"
+
+
+def narrower(vtep: str, mtu: int) -> tuple[str, ...]:
+    """What exists keeps its MTU, whatever flannel is told: its device, and the pods' bridge.
+
+    Deleted, the device would come back with the old one: the flanneld that runs makes it again.
+    """
+    return tuple(f"ip link set {device} mtu {mtu}   # on each node" for device in (vtep, "cni0"))

@@ -145,8 +145,10 @@ def br_netfilter_off(node: NodeView) -> Finding | None:
         hits=f"pods of {node.node} that call a Service whose endpoint is on {node.node}, too; pods"
         " on other nodes are not hit",
         fix=(
-            "load the module and switch it on, and keep both (/etc/modules-load.d, /etc/sysctl.d):",
-            remedies.on(node.node, "modprobe br_netfilter"),
+            "load the module and switch it on, and keep both (/etc/modules-load.d, /etc/sysctl.d):"
+            if absent
+            else "switch it on, and keep it on in /etc/sysctl.d:",
+            *((remedies.on(node.node, "modprobe br_netfilter"),) if absent else ()),
             remedies.on(node.node, f"sysctl -w {NF_CALL}=1"),
         ),
         confirm=(remedies.on(node.node, f"sysctl {NF_CALL}"),),

@@ -2,7 +2,7 @@
 
 from tracer.core.case import Crossing, WayView
 from tracer.core.rules import proof, remedies
-from tracer.core.rules.fingerprints import left_for
+from tracer.core.rules.fingerprints import left_for, left_for_nobody
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device
@@ -37,9 +37,10 @@ def vtepmac_duplicate(way: WayView) -> Finding | None:
         return None
     names = sorted((way.receiver, *twins))
     clone = _clone(way, names)
-    taken = way.case.owner_of(crossing.dst) if crossing.dst is not None else None
+    taken = _whose(way, crossing, twins)
     astray = taken in twins and taken != way.sender
-    stops = _own_mac_came(way) or (taken is not None and astray and left_for(way, taken))
+    gone = taken is not None and (left_for(way, taken) or left_for_nobody(way))
+    stops = _own_mac_came(way) or (astray and gone)
     shared = ", ".join(names[:-1]) + f" and {names[-1]}"
     return Finding(
         rule="vtepmac-duplicate",
@@ -153,6 +154,14 @@ def _programmed(way: WayView, crossing: Crossing, astray: str | None) -> Evidenc
         source=f"{way.sender} fdb {crossing.mac}{whose}",
         differs=astray is not None,
     )
+
+
+def _whose(way: WayView, crossing: Crossing, twins: tuple[str, ...]) -> str | None:
+    """Whose address the sender's entry leads to; that of a twin which is down is still its own."""
+    if crossing.dst is None:
+        return None
+    published = (one for one in twins if way.case.lease(one).public_ip == crossing.dst)
+    return way.case.owner_of(crossing.dst) or next(published, None)
 
 
 def _own_mac_came(way: WayView) -> bool:

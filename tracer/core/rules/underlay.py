@@ -111,14 +111,9 @@ def _smaller_mtu(way: WayView, vtep: str, passed: int, lost: int) -> tuple[str, 
         f" the devices that are there, restart flannel, and make the pods anew:",
         *(() if exact else (remedies.on(way.sender, f"tracepath -n {shlex.quote(peer)}"),)),
         remedies.edit_net_conf(way.case),
-        *(_narrower(vtep, passed - overhead) if exact else ()),
+        *(remedies.narrower(vtep, passed - overhead) if exact else ()),
         remedies.restart_all(way.case),
     )
-
-
-def _narrower(vtep: str, mtu: int) -> tuple[str, ...]:
-    """What exists keeps its MTU, whatever flannel is told: its device, and the pods' bridge."""
-    return tuple(f"ip link set {device} mtu {mtu}   # on each node" for device in (vtep, "cni0"))
 
 
 def _ping_underlay(way: WayView, outer: int) -> tuple[str, ...]:

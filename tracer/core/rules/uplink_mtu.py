@@ -82,9 +82,9 @@ def _all_of_one_size(
         *back,
         f"{'if it does not, ' if back else ''}name {uplink.mtu} as Backend.MTU (flannel v0.21.3 on;"
         " the value is the outer MTU);"
-        f" then on each node delete {vtep.ifname}, restart flannel and make the pods anew:",
+        " set it on the devices that are there, restart flannel, and make the pods anew:",
         remedies.edit_net_conf(way.case),
-        f"ip link del {vtep.ifname}   # on each node",
+        *remedies.narrower(vtep.ifname, uplink.mtu - (70 if way.case.family == 6 else 50)),
         remedies.restart_all(way.case),
     )
 
