@@ -5,6 +5,7 @@ import time
 import pytest
 
 from tests.bundle.test_archive import observation
+from tracer.collect.command import CommandWay
 from tracer.model.bundle import AgentEnd
 from tracer.model.message import Bye
 from tracer.recording import session as sessions
@@ -20,7 +21,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(count: int) -> Session:
     """A session whose agent on node-b said so many observations, and bye."""
-    session = Session("true", None)
+    session = Session(CommandWay("true", None))
     session._channels["node-b"] = None  # type: ignore[assignment]
     for _ in range(count):
         session._sink("node-b", observation())
@@ -41,7 +42,7 @@ def test_what_still_comes_is_kept_and_beyond_the_most_it_counts_as_lost() -> Non
 
 
 def test_an_agent_that_never_said_bye_does_not_know_what_it_lost() -> None:
-    session = Session("true", None)
+    session = Session(CommandWay("true", None))
     session._channels["node-b"] = None  # type: ignore[assignment]
     report = session.reports()["node-b"]
     assert (report.end, report.lost) == (AgentEnd.SILENT, None)

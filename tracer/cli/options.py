@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tracer.bundle.unpack import DEFAULT_LIMIT
-from tracer.collect.transport import own_command
+from tracer.collect.command import own_command
 from tracer.errors import UsageError
 from tracer.formats import Format, Look
 
 if TYPE_CHECKING:
     from tracer.model.bundle import Bundle
+    from tracer.recording.reach import Reach
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -185,24 +186,37 @@ def seconds_of(value: object) -> float:
     return value if isinstance(value, float) else 15.0
 
 
-def way_to_nodes(
-    use_lab: bool, kubeconfig: str | None, node_exec: str | None, *, needed: bool = True
-) -> tuple[str | None, str]:
-    """The kubeconfig and the template that the options mean. UsageError says what to pass.
+def way_to_nodes(words: Mapping[str, object], *, needed: bool = True) -> Reach:
+    """What the options of `cluster` mean. UsageError says what to pass.
 
     `needed` False: nothing is to run on nodes.
     """
-    if use_lab:
-        from tracer.lab.paths import KUBECONFIG
+    from tracer.recording.reach import Reach
 
-        config = kubeconfig or KUBECONFIG
-        if kubeconfig is None and not Path(KUBECONFIG).exists():
-            raise UsageError(
-                "the lab is not up", where=KUBECONFIG, hint="start it: flantrace lab up"
-            )
-        return config, node_exec or f"{own_command()} lab exec {{node}} --"
-    if not needed:
-        return kubeconfig, node_exec or ""
+    kubeconfig, node_exec = text_of(words["kubeconfig"]), text_of(words["node_exec"])
+    if words["use_lab"]:
+        kubeconfig, node_exec = _lab(kubeconfig, node_exec)
+    elif needed:
+        _check_template(node_exec)
+    return Reach(
+        kubeconfig=kubeconfig,
+        context=text_of(words["context"]),
+        timeout_s=seconds_of(words["timeout_s"]),
+        node_exec=node_exec or "",
+        agent=text_of(words["agent"]),
+    )
+
+
+def _lab(kubeconfig: str | None, node_exec: str | None) -> tuple[str, str]:
+    """The lab's kubeconfig and its template, where no other ones were named."""
+    from tracer.lab.paths import KUBECONFIG
+
+    if kubeconfig is None and not Path(KUBECONFIG).exists():
+        raise UsageError("the lab is not up", where=KUBECONFIG, hint="start it: flantrace lab up")
+    return kubeconfig or KUBECONFIG, node_exec or f"{own_command()} lab exec {{node}} --"
+
+
+def _check_template(node_exec: str | None) -> None:
     if node_exec is None:
         raise UsageError(
             "no way to reach the nodes",
@@ -218,4 +232,3 @@ def way_to_nodes(
             where=f"--node-exec {node_exec!r}",
             hint="for instance --node-exec 'ssh {node} sudo'",
         ) from None
-    return kubeconfig, node_exec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from tracer import __version__
 from tracer.bundle.limits import MOST_OBSERVATIONS
-from tracer.collect.transport import Channel, Item, StreamEnd, agent_line, sudo_hint
+from tracer.collect.transport import Channel, Item, StreamEnd, Way
 from tracer.errors import FlantraceError
 from tracer.model.bundle import AgentEnd, AgentReport, Trouble
 from tracer.model.message import (
@@ -39,16 +40,20 @@ BACKLOG = 100_000
 """Lines waiting to be taken; beyond it the pipes fill, and the rings count what they lose."""
 
 
+AT_ONCE = 1000
+"""Lines taken between two looks at the clock: agents need our heartbeats in a flood, too."""
+
+
 class Session:
     """Starts the agents, listens to all of them at once, and keeps what they say."""
 
-    def __init__(self, template: str, agent: str | None) -> None:
-        self._template = template
-        self._agent = agent
+    def __init__(self, way: Way) -> None:
+        self.way = way
         self._queue: queue.Queue[tuple[str, Item]] = queue.Queue(BACKLOG)
         self._channels: dict[str, Channel] = {}
         self._heard: dict[str, float] = {}
         self._beaten = 0.0
+        self._over = False
         self.ready: dict[str, Ready] = {}
         self.nodes: dict[str, NodeState] = {}
         self.byes: dict[str, Bye] = {}
@@ -62,8 +67,7 @@ class Session:
         """Start all agents at once. One that cannot be started is a trouble, not an end."""
         for node, start in starts.items():
             try:
-                words = agent_line(self._template, self._agent, node)
-                channel = Channel(node, words, self._sink)
+                channel = self.way.open(node, self._sink)
             except FlantraceError as error:
                 self.trouble(node, error.what, error.hint)
                 self.gone.add(node)
@@ -93,7 +97,7 @@ class Session:
             try:
                 node, item = self._queue.get(timeout=min(left, BEAT_S / 2))
                 self._take(node, item)
-                while True:
+                for _ in range(AT_ONCE):
                     self._take(*self._queue.get_nowait())
             except queue.Empty:
                 pass
@@ -118,8 +122,10 @@ class Session:
             self.trouble(
                 node, f"the agent on {node} did not end in time", "its records are partial"
             )
+        self._over = True
         for channel in self._channels.values():
             channel.close(0.5)
+        self.way.close()
 
     def release(self, node: str) -> None:
         """Let go of an agent that is gone, in the background: one that hangs holds up nobody."""
@@ -145,7 +151,11 @@ class Session:
         )
 
     def _sink(self, node: str, item: Item) -> None:
-        self._queue.put((node, item))
+        """From a channel's thread: its waiting here is the stream's back-pressure."""
+        while not self._over:
+            with contextlib.suppress(queue.Full):
+                self._queue.put((node, item), timeout=BEAT_S)
+                return
 
     def _take(self, node: str, item: Item) -> None:
         self._heard[node] = time.monotonic()
@@ -185,14 +195,17 @@ class Session:
         if node in self.byes:
             return
         said = end.said.strip().splitlines()
-        tail = f": {said[-1]}" if said else ""
-        if end.garbage is not None:
+        last = end.why or (said[-1] if said else "")
+        tail = f": {last}" if last else ""
+        if end.refused is not None:
+            self.trouble(node, end.refused.what, end.refused.hint)
+        elif end.garbage is not None:
             what = f"the agent on {node} said something that is not understood: {end.garbage}"
+            self.trouble(node, what, end.hint)
         elif node in self.ready:
-            what = f"the agent on {node} stopped answering{tail}"
+            self.trouble(node, f"the agent on {node} stopped answering{tail}", end.hint)
         else:
-            what = f"no agent could be started on {node}{tail}"
-        self.trouble(node, what, sudo_hint(end.said))
+            self.trouble(node, f"no agent could be started on {node}{tail}", end.hint)
 
     def _keep_alive(self) -> None:
         """Our sign of life to all; an agent without one is given up."""
