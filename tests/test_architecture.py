@@ -14,7 +14,7 @@ LAYERS = (
     {"errors", "model"},
     {"core"},
     {"bundle", "capture", "collect", "render"},
-    {"formats", "plan", "recording", "agent"},
+    {"formats", "plan", "recording", "install", "agent"},
     {"lab"},
     {"api", "cli"},
     {"__main__"},
