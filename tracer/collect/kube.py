@@ -1,6 +1,7 @@
-"""The Kubernetes API, read only: nodes, pods, Services, flannel's configuration.
+"""The Kubernetes API: nodes, pods, Services, flannel's configuration.
 
-The home of the package `kubernetes`. What is asked together is in kube_questions.py.
+The home of the package `kubernetes`. What is asked together is in kube_questions.py, what is
+written in kube_write.py.
 
 Answers are taken as raw JSON and checked against the few fields that we use, so that neither the
 client library's version nor a field that it does not know stands between us and the cluster.
@@ -163,25 +164,37 @@ class Api:
             ) from None
 
     def _body(self, path: str, what: str) -> bytes:
+        status, body = self.call("GET", path)
+        if status != 200:
+            raise _refused(status, what, f"{self.server}{path}")
+        return body
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> tuple[int, bytes]:
+        """One request: the answer's status and body. CollectFailed: the server does not answer."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        accept = {"Accept": "application/json"}
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = content_type
         try:
             request = self._client.param_serialize(
-                "GET", path, header_params=accept, auth_settings=["BearerToken"]
+                method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
             )
             answer: Any = self._client.call_api(*request, _request_timeout=self._timeout_s)
-            body = bytes(answer.read())
+            return int(answer.status), bytes(answer.read())
         except (ApiException, HTTPError, OSError) as error:
             raise CollectFailed(
                 f"the API server does not answer: {type(error).__name__}",
                 where=self.server,
                 hint="is the cluster up and the kubeconfig the right one? (kubectl get nodes)",
             ) from None
-        if answer.status != 200:
-            raise _refused(int(answer.status), what, f"{self.server}{path}")
-        return body
 
 
 class _Expired(CollectFailed):
