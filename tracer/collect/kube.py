@@ -62,6 +62,8 @@ class Api:
                 raise
             raise _no_config(kubeconfig, context, "it is not YAML") from None
         configuration.retries = False
+        # A pod for each of 32 nodes at a time: the client warns on stderr when it keeps too few.
+        configuration.connection_pool_maxsize = 40
         self.server = str(configuration.host)
         self._client = client.ApiClient(configuration)
         self._timeout_s = timeout_s
@@ -131,6 +133,20 @@ class Api:
                 source = f"ConfigMap {namespace}/{name}"
                 return NetConf(text=found.data["net-conf.json"], source=source)
         return None
+
+    def pods_with(self, labels: str, namespace: str) -> list[objects.PodObject]:
+        """The pods of a namespace that have those labels (`KEY=VALUE,...`)."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods?labelSelector={quote(labels, safe='')}"
+        return self._all(path, objects.PodObject, f"pods of namespace {namespace}")
+
+    def websocket(self, path: str) -> Any:
+        """A WebSocket to that path, connected; whatever the client raises if it cannot be."""
+        from kubernetes.stream import ws_client
+
+        stream: Any = ws_client
+        request = self._client.param_serialize("GET", path, auth_settings=["BearerToken"])
+        url, headers = stream.get_websocket_url(request[1]), request[2]
+        return stream.create_websocket(self._client.configuration, url, headers)
 
     def _all(self, path: str, kind: type[Item], what: str) -> list[Item]:
         """Every object of a list, page by page. An expired list is asked for again, as a whole."""
