@@ -51,9 +51,10 @@ class Reaching(TypedDict, total=False):
 
     kubeconfig: str | None
     context: str | None
-    node_exec: str
-    """A command template, such as "ssh {node} sudo"."""
+    node_exec: str | None
+    """A command template, such as "ssh {node} sudo"; None: exec into pods by the Kubernetes API."""
     agent: str | None
+    flantrace_namespace: str
     timeout_s: float
 
 

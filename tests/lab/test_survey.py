@@ -22,7 +22,7 @@ from tracer.recording.survey import Survey, Surveyor
 
 folder, agents, *nodes = sys.argv[1:]
 words = dict.fromkeys(("kubeconfig", "context", "node_exec", "agent", "timeout_s"))
-reach = way_to_nodes({**words, "use_lab": True})
+reach = way_to_nodes({**words, "use_lab": True, "flantrace_namespace": "flantrace"})
 order = Survey(nodes=tuple(nodes), agents=agents == "agents", reach=reach)
 begun = time.monotonic()
 surveyor = Surveyor(order, lambda said: print(said, file=sys.stderr))

@@ -28,9 +28,5 @@ def check(nodes: tuple[str, ...], no_agents: bool, **words: object) -> int:
     """
     from tracer.recording.survey import Survey, Surveyor
 
-    order = Survey(
-        nodes=nodes,
-        agents=not no_agents,
-        reach=options.way_to_nodes(words, needed=not no_agents),
-    )
+    order = Survey(nodes=nodes, agents=not no_agents, reach=options.way_to_nodes(words))
     return recorded(lambda progress: Surveyor(order, progress), words)

@@ -13,6 +13,7 @@ from tracer.bundle.unpack import DEFAULT_LIMIT
 from tracer.collect.command import own_command
 from tracer.errors import UsageError
 from tracer.formats import Format, Look
+from tracer.install.settings import NAMESPACE
 
 if TYPE_CHECKING:
     from tracer.model.bundle import Bundle
@@ -72,12 +73,21 @@ cluster = _stacked(
     click.option(
         "--node-exec",
         metavar="TEMPLATE",
-        help="How to run a command on a node, such as 'ssh {node} sudo'.",
+        help="How to run a command on a node, such as 'ssh {node} sudo'. Default: exec into the"
+        " pods of `flantrace install`.",
     ),
     click.option(
         "--agent",
         metavar="CMD",
-        help="How flantrace is called on the nodes. Default: this installation's path.",
+        help="How flantrace is called there. Default: flantrace; by --lab or --node-exec, this"
+        " installation's path.",
+    ),
+    click.option(
+        "--flantrace-namespace",
+        metavar="NAME",
+        default=NAMESPACE,
+        show_default=True,
+        help="Namespace of flantrace's own pods.",
     ),
     click.option(
         "--timeout",
@@ -186,24 +196,22 @@ def seconds_of(value: object) -> float:
     return value if isinstance(value, float) else 15.0
 
 
-def way_to_nodes(words: Mapping[str, object], *, needed: bool = True) -> Reach:
-    """What the options of `cluster` mean. UsageError says what to pass.
-
-    `needed` False: nothing is to run on nodes.
-    """
+def way_to_nodes(words: Mapping[str, object]) -> Reach:
+    """What the options of `cluster` mean. UsageError says what to pass."""
     from tracer.recording.reach import Reach
 
     kubeconfig, node_exec = text_of(words["kubeconfig"]), text_of(words["node_exec"])
     if words["use_lab"]:
         kubeconfig, node_exec = _lab(kubeconfig, node_exec)
-    elif needed:
+    elif node_exec is not None:
         _check_template(node_exec)
     return Reach(
         kubeconfig=kubeconfig,
         context=text_of(words["context"]),
         timeout_s=seconds_of(words["timeout_s"]),
-        node_exec=node_exec or "",
+        node_exec=node_exec,
         agent=text_of(words["agent"]),
+        flantrace_namespace=str(words["flantrace_namespace"]),
     )
 
 
@@ -216,13 +224,7 @@ def _lab(kubeconfig: str | None, node_exec: str | None) -> tuple[str, str]:
     return kubeconfig or KUBECONFIG, node_exec or f"{own_command()} lab exec {{node}} --"
 
 
-def _check_template(node_exec: str | None) -> None:
-    if node_exec is None:
-        raise UsageError(
-            "no way to reach the nodes",
-            where="the command line",
-            hint="pass --node-exec 'ssh {node} sudo' (or docker exec ...), or --lab for the lab",
-        )
+def _check_template(node_exec: str) -> None:
     try:
         if not shlex.split(node_exec):
             raise ValueError("it is empty")

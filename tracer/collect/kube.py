@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import re
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -222,7 +223,7 @@ def _load(config: Any, configuration: Any, kubeconfig: str | None, context: str 
     try:
         config.load_kube_config(kubeconfig, context, configuration, persist_config=False)
     except config.ConfigException:
-        if kubeconfig or context:
+        if kubeconfig or context or "KUBERNETES_SERVICE_HOST" not in os.environ:
             raise
         config.load_incluster_config(configuration)
 

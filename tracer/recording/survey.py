@@ -56,7 +56,7 @@ class Surveyor:
         self._nodes = self._to_read(api.server)
         self._leases = leases(self._cluster)
         self._progress = progress
-        self._session = Session(order.reach.way())
+        self._session = Session(order.reach.way(api))
         self._patience_s = order.reach.timeout_s + self._session.way.patience_s
         self._until: dict[str, float] = {}
         """Node -> when its agent is given up."""
