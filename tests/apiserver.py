@@ -1,5 +1,6 @@
 """The lab's API server in this process: no root, no lab. Refuses what a test says, as RBAC does."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -16,7 +17,7 @@ from tracer.collect.kube import Api
 from tracer.install.manifests import AGENT_LABELS
 from tracer.lab.apiserver.app import application
 from tracer.lab.apiserver.resources import Object, find
-from tracer.lab.apiserver.store import Store
+from tracer.lab.apiserver.store import Change, Store
 
 CONTROLLER = "kube-controller-manager"
 
@@ -29,6 +30,10 @@ class Server:
         self.asked: list[str] = []
         self.answers: dict[str, int] = {}
         """Part of a path and query -> the code that it is refused with."""
+        self.refusals: dict[tuple[str, str], tuple[int, str]] = {}
+        """(method, part of a path) -> code and message."""
+        self.changes: asyncio.Queue[Change] = asyncio.Queue()
+        """What was written, where a test follows it."""
         self.agent: Callable[[str], list[str]] = lambda node: ["echo", node]
         """What stands for the word `flantrace` in a pod of that node."""
         self._inner = application(self.store, self._enter)
@@ -53,7 +58,11 @@ class Server:
         self.asked.append(path)
         for part, code in self.answers.items():
             if part in path:
-                await _refuse(scope, send, code)
+                await _refuse(scope, send, code, "the test says no")
+                return
+        for (method, part), refusal in self.refusals.items():
+            if scope.get("method") == method and part in path:
+                await _refuse(scope, send, *refusal)
                 return
         await self._inner(scope, receive, send)
 
@@ -146,9 +155,9 @@ class Server:
         )
 
 
-async def _refuse(scope: Scope, send: Send, code: int) -> None:
+async def _refuse(scope: Scope, send: Send, code: int, said: str) -> None:
     prefix = "websocket." if scope["type"] == "websocket" else ""
-    body = json.dumps({"kind": "Status", "message": "the test says no", "code": code}).encode()
+    body = json.dumps({"kind": "Status", "message": said, "code": code}).encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": f"{prefix}http.response.start", "status": code, "headers": headers})
     await send({"type": f"{prefix}http.response.body", "body": body})

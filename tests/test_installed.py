@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield made
 
 
-def surveyed(server: Server, **reach: str) -> Bundle:
+def surveyed(server: Server, **reach: Any) -> Bundle:
     order = Survey(reach=Reach(kubeconfig=server.kubeconfig, timeout_s=10.0, **reach))
     surveyor = Surveyor(order, lambda _: None)
     surveyor.run()

@@ -55,6 +55,10 @@ class Reaching(TypedDict, total=False):
     """A command template, such as "ssh {node} sudo"; None: exec into pods by the Kubernetes API."""
     agent: str | None
     flantrace_namespace: str
+    ephemeral: bool
+    """Make pods on the nodes concerned, of `image`, and remove them."""
+    image: str | None
+    pull_policy: str | None
     timeout_s: float
 
 

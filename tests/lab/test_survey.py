@@ -21,8 +21,9 @@ from tracer.cli.options import way_to_nodes
 from tracer.recording.survey import Survey, Surveyor
 
 folder, agents, *nodes = sys.argv[1:]
-words = dict.fromkeys(("kubeconfig", "context", "node_exec", "agent", "timeout_s"))
-reach = way_to_nodes({**words, "use_lab": True, "flantrace_namespace": "flantrace"})
+names = "kubeconfig context node_exec agent timeout_s ephemeral image pull_policy".split()
+words = {**dict.fromkeys(names), "use_lab": True, "flantrace_namespace": "flantrace"}
+reach = way_to_nodes(words)
 order = Survey(nodes=tuple(nodes), agents=agents == "agents", reach=reach)
 begun = time.monotonic()
 surveyor = Surveyor(order, lambda said: print(said, file=sys.stderr))

@@ -83,6 +83,17 @@ cluster = _stacked(
         " installation's path.",
     ),
     click.option(
+        "--ephemeral",
+        is_flag=True,
+        help="Make a pod on each node concerned, and remove it afterwards: nothing is installed.",
+    ),
+    click.option("--image", metavar="REF", help="With --ephemeral: flantrace's image."),
+    click.option(
+        "--pull-policy",
+        type=click.Choice(("Always", "IfNotPresent", "Never")),
+        help="With --ephemeral: when nodes pull it. Default: as Kubernetes chooses.",
+    ),
+    click.option(
         "--flantrace-namespace",
         metavar="NAME",
         default=NAMESPACE,
@@ -202,7 +213,8 @@ def way_to_nodes(words: Mapping[str, object]) -> Reach:
 
     kubeconfig, node_exec = text_of(words["kubeconfig"]), text_of(words["node_exec"])
     if words["use_lab"]:
-        kubeconfig, node_exec = _lab(kubeconfig, node_exec)
+        kubeconfig, template = _lab(kubeconfig)
+        node_exec = node_exec or (None if words["ephemeral"] else template)
     elif node_exec is not None:
         _check_template(node_exec)
     return Reach(
@@ -212,16 +224,19 @@ def way_to_nodes(words: Mapping[str, object]) -> Reach:
         node_exec=node_exec,
         agent=text_of(words["agent"]),
         flantrace_namespace=str(words["flantrace_namespace"]),
+        ephemeral=bool(words["ephemeral"]),
+        image=text_of(words["image"]),
+        pull_policy=text_of(words["pull_policy"]),
     )
 
 
-def _lab(kubeconfig: str | None, node_exec: str | None) -> tuple[str, str]:
-    """The lab's kubeconfig and its template, where no other ones were named."""
+def _lab(kubeconfig: str | None) -> tuple[str, str]:
+    """The lab's kubeconfig, where no other one was named, and its template."""
     from tracer.lab.paths import KUBECONFIG
 
     if kubeconfig is None and not Path(KUBECONFIG).exists():
         raise UsageError("the lab is not up", where=KUBECONFIG, hint="start it: flantrace lab up")
-    return kubeconfig or KUBECONFIG, node_exec or f"{own_command()} lab exec {{node}} --"
+    return kubeconfig or KUBECONFIG, f"{own_command()} lab exec {{node}} --"
 
 
 def _check_template(node_exec: str) -> None:

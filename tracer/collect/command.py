@@ -14,6 +14,7 @@ from pathlib import Path
 from tracer.bundle import codec
 from tracer.collect.transport import LONGEST_LINE, Hearing, Sink, StreamEnd
 from tracer.errors import CollectFailed, UsageError
+from tracer.model.bundle import Trouble
 from tracer.model.message import ToAgent
 
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -33,8 +34,9 @@ class CommandWay:
         """Start the agent on a node. UsageError or CollectFailed: it cannot be."""
         return CommandChannel(node, agent_line(self.where, self._agent, node), sink)
 
-    def close(self) -> None:
+    def close(self) -> tuple[Trouble, ...]:
         """Nothing outlives the channels."""
+        return ()
 
 
 def agent_line(template: str, agent: str | None, node: str) -> list[str]:

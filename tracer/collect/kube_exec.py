@@ -36,12 +36,20 @@ class ExecChannel:
     the agent, and nothing piles up here.
     """
 
-    def __init__(self, node: str, connect: Connect, sink: Sink, hint: str) -> None:
-        """`hint`: what to try when the agent is not well."""
+    def __init__(
+        self,
+        node: str,
+        connect: Connect,
+        sink: Sink,
+        hint: str,
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`hint`: what to try when the agent is not well. `closed` is called by `close`."""
         self._node = node
         self._connect = connect
         self._sink = sink
         self._hint = hint
+        self._closed = closed
         self._hearing = Hearing(node, sink)
         self._out, self._err = Lines(), Lines()
         self._status = b""
@@ -67,6 +75,7 @@ class ExecChannel:
         self._thread.join(patience_s)
         self._hang_up.set()
         self._wake()
+        self._closed()
 
     def _wake(self) -> None:
         stream = self._stream

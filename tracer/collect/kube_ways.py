@@ -13,6 +13,7 @@ from tracer.collect.kube_pods import is_running, why_not
 from tracer.collect.kube_stream import ExecStream, Refused, opened
 from tracer.collect.transport import Sink
 from tracer.errors import NotFound
+from tracer.model.bundle import Trouble
 from tracer.model.record import Record
 
 
@@ -57,8 +58,9 @@ class InstalledWay:
         hint = f"kubectl -n {self._inside.namespace} get pods -o wide; is {node} up?"
         return ExecChannel(node, lambda _leaving: self._connected(node), sink, hint)
 
-    def close(self) -> None:
+    def close(self) -> tuple[Trouble, ...]:
         """The pods stay: they were there before."""
+        return ()
 
     def _connected(self, node: str) -> ExecStream:
         try:

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 from tracer.bundle import codec
 from tracer.errors import FlantraceError
+from tracer.model.bundle import Trouble
 from tracer.model.message import FromAgent, Hello, ToAgent
 
 LONGEST_LINE = 256 << 20
@@ -74,8 +75,8 @@ class Way(Protocol):
         What fails later arrives at the sink as the stream's end.
         """
 
-    def close(self) -> None:
-        """All channels are closed: leave nothing behind."""
+    def close(self) -> tuple[Trouble, ...]:
+        """All channels are closed: leave nothing behind. What is left nevertheless, in words."""
 
 
 class Hearing:

@@ -74,7 +74,9 @@ class Recorder:
             predict=order.predict,
         )
         self._progress = progress
-        self._session = Session(order.reach.way(api))
+        sends = order.plan is not None
+        way = order.reach.way(api, order.passive_s or 0.0, sends=sends)
+        self._session = Session(way)
         self._created_at = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
         self._peers = Peers(self._request, cluster, self._session.nodes)
         probe = self._first_probe(order.plan) if order.plan is not None else None

@@ -44,6 +44,10 @@ AT_ONCE = 1000
 """Lines taken between two looks at the clock: agents need our heartbeats in a flood, too."""
 
 
+CLOSING_S = 3.0
+"""How long all agents together may take to be made to leave."""
+
+
 class Session:
     """Starts the agents, listens to all of them at once, and keeps what they say."""
 
@@ -123,15 +127,18 @@ class Session:
                 node, f"the agent on {node} did not end in time", "its records are partial"
             )
         self._over = True
-        for channel in self._channels.values():
-            channel.close(0.5)
-        self.way.close()
+        closing = [self.release(node) for node in self._channels]
+        for thread in closing:
+            thread.join(CLOSING_S)
+        for left in self.way.close():
+            self.trouble(left.node, left.what, left.hint)
 
-    def release(self, node: str) -> None:
-        """Let go of an agent that is gone, in the background: one that hangs holds up nobody."""
-        channel = self._channels.get(node)
-        if channel is not None:
-            threading.Thread(target=channel.close, args=(0.5,), daemon=True).start()
+    def release(self, node: str) -> threading.Thread:
+        """Let go of an agent, in the background: one that hangs holds up nobody."""
+        channel = self._channels[node]
+        thread = threading.Thread(target=channel.close, args=(0.5,), daemon=True)
+        thread.start()
+        return thread
 
     def reports(self) -> dict[str, AgentReport]:
         """What is known of every agent that was to run."""
