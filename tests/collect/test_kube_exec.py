@@ -282,17 +282,19 @@ def test_what_cannot_be_sent_holds_up_neither_the_caller_nor_the_reader(
 
 
 def cut(peer: Peer) -> None:
+    peer.line()  # what is unread when a socket is closed makes a reset of it
     peer.say(HELLO)
     peer.say(codec.line(state("node-a"))[:500])
 
 
 def reset(peer: Peer) -> None:
     cut(peer)
-    peer.line()
+    time.sleep(0.2)
     peer.reset()
 
 
 def half_a_frame(peer: Peer) -> None:
+    peer.line()
     peer.say(HELLO)
     peer.connection.sendall(struct.pack("!BBH", 0x82, 126, 5000) + b"\x01" + b"x" * 100)
 

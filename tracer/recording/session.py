@@ -127,15 +127,18 @@ class Session:
                 node, f"the agent on {node} did not end in time", "its records are partial"
             )
         self._over = True
-        closing = [self.release(node) for node in self._channels]
-        for thread in closing:
-            thread.join(CLOSING_S)
+        until = time.monotonic() + CLOSING_S
+        for thread in [self._release(channel) for channel in self._channels.values()]:
+            thread.join(max(0.0, until - time.monotonic()))
         for left in self.way.close():
             self.trouble(left.node, left.what, left.hint)
 
-    def release(self, node: str) -> threading.Thread:
-        """Let go of an agent, in the background: one that hangs holds up nobody."""
-        channel = self._channels[node]
+    def release(self, node: str) -> None:
+        """Let go of an agent that is gone, in the background: one that hangs holds up nobody."""
+        if node in self._channels:
+            self._release(self._channels[node])
+
+    def _release(self, channel: Channel) -> threading.Thread:
         thread = threading.Thread(target=channel.close, args=(0.5,), daemon=True)
         thread.start()
         return thread
