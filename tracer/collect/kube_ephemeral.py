@@ -18,7 +18,7 @@ from tracer.collect.kube_ways import Inside, exec_into
 from tracer.collect.kube_write import PODS, Object, Writer
 from tracer.collect.pod_words import cannot_start, not_made, removed_by_itself
 from tracer.collect.transport import Sink
-from tracer.errors import CollectFailed, FlantraceError, NotFound
+from tracer.errors import CollectFailed, FlantraceError, NotFound, NotPermitted
 from tracer.model.bundle import Trouble
 
 START_S = 60.0
@@ -27,8 +27,12 @@ START_S = 60.0
 ACCOUNT_S = 5.0
 """How long a new namespace may be without its ServiceAccount, without which no pod is admitted."""
 
-REMOVE_S = 10.0
-"""How long removing all pods may take, an API server that restarts included."""
+REMOVE_S = 45.0
+"""How long removing all pods may take: an API server that restarts serves its open connections for
+30 s before it goes, and takes no new ones."""
+
+MAKING_S = 5.0
+"""How long the end waits for pods whose creation was asked for and not yet confirmed."""
 
 Make = Callable[[str], Object]
 """A node -> the Pod for it, with a generateName."""
@@ -68,7 +72,7 @@ class EphemeralWay:
             node,
             lambda leaving: self._connected(node, leaving),
             sink,
-            f"is {node} up? kubectl describe node {node}",
+            f"kubectl describe node {node}",
             lambda: self._drop(node),
         )
 
@@ -76,7 +80,7 @@ class EphemeralWay:
         """Remove every pod of this run, those included whose creation was never confirmed."""
         with self._changed:
             self._closed = True
-            self._changed.wait_for(lambda: not self._making, REMOVE_S / 2)
+            self._changed.wait_for(lambda: not self._making, MAKING_S)
             names = set(self._pods.values())
             if not self._swept:
                 return ()
@@ -92,8 +96,10 @@ class EphemeralWay:
         ]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join(max(0.0, until + 1 - time.monotonic()))
+        # Whoever cannot wait for a dead API server, and says so by Ctrl-C, gets the answer now.
+        with contextlib.suppress(KeyboardInterrupt):
+            for thread in threads:
+                thread.join(max(0.0, until + 1 - time.monotonic()))
         return tuple(removed_by_itself(self._inside.namespace, name) for name in sorted(left))
 
     def _connected(self, node: str, leaving: threading.Event) -> ExecStream:
@@ -177,6 +183,8 @@ class EphemeralWay:
             try:
                 self._writer.delete(PODS, self._inside.namespace, name, grace_s=0)
                 left.discard(name)
+                return
+            except NotPermitted:
                 return
             except FlantraceError:
                 if time.monotonic() > until:

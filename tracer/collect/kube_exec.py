@@ -115,7 +115,8 @@ class ExecChannel:
         except StreamBroken as error:
             if not self._status:
                 why = f"the connection to it broke: {error}"
-                return StreamEnd(None, self._hearing.said, why=why, hint=self._hint)
+                hint = f"trace again; did the API server, or {self._node}, restart?"
+                return StreamEnd(None, self._hearing.said, why=why, hint=hint)
         return exec_status.end(self._status, self._hearing.said, self._hint)
 
     def _pass_on(self, stream: ExecStream) -> None:

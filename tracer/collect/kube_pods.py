@@ -18,6 +18,9 @@ HOPELESS = (
 """What a container waits for (kubelet, pkg/kubelet/images and kuberuntime) when waiting is no use:
 the kubelet tries again, but whoever stands before the terminal wants to know now."""
 
+LONGEST_WORDS = 600
+"""Characters of the kubelet's words that we repeat."""
+
 ENDED = ("Succeeded", "Failed")
 
 
@@ -62,7 +65,7 @@ def _state(pod: PodObject, container: str) -> ContainerState:
 
 
 def _words(reason: str | None, message: str | None) -> str:
-    said = " ".join((message or "").split())[:300]
+    said = " ".join((message or "").split())[:LONGEST_WORDS]
     if reason and said and reason not in said:
         return f"{reason}: {said}"
     return said or reason or "no reason is given"

@@ -16,7 +16,12 @@ import struct
 import time
 from typing import Any
 
-from websocket import ABNF, WebSocketBadStatusException, WebSocketException
+from websocket import (
+    ABNF,
+    WebSocketBadStatusException,
+    WebSocketConnectionClosedException,
+    WebSocketException,
+)
 
 from tracer.collect.kube import Api
 from tracer.errors import CollectFailed
@@ -190,6 +195,8 @@ class ExecStream:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, WebSocketConnectionClosedException):
+        return "it hung up"
     if isinstance(error, OSError):
         return error.strerror or str(error) or type(error).__name__
     return str(error) or type(error).__name__
@@ -198,7 +205,7 @@ def _words(error: Exception) -> str:
 def _goodbye(data: bytes) -> str:
     """What a close frame says."""
     if len(data) < 2:
-        return "closed by the API server"
+        return "the API server ended it"
     (code,) = struct.unpack("!H", data[:2])
     reason = data[2:].decode(errors="replace")
-    return f"closed by the API server ({code}{f', {reason}' if reason else ''})"
+    return f"the API server ended it ({code}{f', {reason}' if reason else ''})"

@@ -55,7 +55,7 @@ class InstalledWay:
 
     def open(self, node: str, sink: Sink) -> ExecChannel:
         """Start the agent on a node, in that node's pod."""
-        hint = f"kubectl -n {self._inside.namespace} get pods -o wide; is {node} up?"
+        hint = f"kubectl -n {self._inside.namespace} get pods -o wide; kubectl get node {node}"
         return ExecChannel(node, lambda _leaving: self._connected(node), sink, hint)
 
     def close(self) -> tuple[Trouble, ...]:

@@ -110,11 +110,9 @@ class Further:
             time.monotonic() + patience_s,
         )
         if third not in session.ready:
-            session.trouble(
-                third,
-                f"the agent on {third} was not ready in {patience_s:g} s",
-                "",
-            )
+            if third not in session.gone:
+                what = f"the agent on {third} was not ready in {patience_s:g} s"
+                session.trouble(third, what, "")
             return
         self._send_datagrams(third, receiver, port)
         session.send(third, Stop())

@@ -21,6 +21,9 @@ MARGIN_S = 240.0
 """How much longer than planned a pod for one recording may live, whatever becomes of us."""
 
 
+REMOVING = "removing the pods of this run"
+
+
 class Reach(Record, frozen=True, kw_only=True):
     """How to get to a cluster."""
 

@@ -27,7 +27,7 @@ from tracer.model.request import EndKind, ProbeKind, ProbePlan, Request
 from tracer.recording.ends import of_ends, resolve, wanted
 from tracer.recording.further import Further
 from tracer.recording.peers import Peers
-from tracer.recording.reach import Reach
+from tracer.recording.reach import REMOVING, Reach
 from tracer.recording.session import Session
 
 INTERVAL_MS = 10
@@ -100,6 +100,8 @@ class Recorder:
             if request.active and set(nodes) <= set(session.ready):
                 self._further.run(self.bundle)
         finally:
+            if self._order.reach.ephemeral:
+                self._progress(REMOVING)
             session.stop(patience_s=3.0)
         if not session.nodes and not session.observations:
             first = session.troubles[0]

@@ -58,6 +58,7 @@ class Session:
         self._heard: dict[str, float] = {}
         self._beaten = 0.0
         self._over = False
+        self._greeted: set[str] = set()
         self.ready: dict[str, Ready] = {}
         self.nodes: dict[str, NodeState] = {}
         self.byes: dict[str, Bye] = {}
@@ -118,20 +119,28 @@ class Session:
         return set(self._channels) - self.gone
 
     def stop(self, patience_s: float) -> None:
-        """Tell all agents to detach, take what they still have, and see them off."""
-        for node in self.listening():
-            self.send(node, Stop())
-        self.listen(lambda: not self.listening(), time.monotonic() + patience_s)
-        for node in self.listening():
-            self.trouble(
-                node, f"the agent on {node} did not end in time", "its records are partial"
-            )
-        self._over = True
-        until = time.monotonic() + CLOSING_S
-        for thread in [self._release(channel) for channel in self._channels.values()]:
-            thread.join(max(0.0, until - time.monotonic()))
-        for left in self.way.close():
-            self.trouble(left.node, left.what, left.hint)
+        """Tell all agents to detach, take what they still have, and see them off.
+
+        One that has not begun has nothing, and is not waited for.
+        """
+        try:
+            for node in self.listening():
+                self.send(node, Stop())
+            deadline = time.monotonic() + patience_s
+            self.listen(lambda: not self.listening() & self._greeted, deadline)
+            for node in self.listening():
+                if node in self._greeted:
+                    what = f"the agent on {node} did not end in time"
+                    self.trouble(node, what, "its records are partial")
+                elif not any(one.node == node for one in self.troubles):
+                    self.trouble(node, f"the agent on {node} had not begun yet", "")
+        finally:
+            self._over = True
+            until = time.monotonic() + CLOSING_S
+            for thread in [self._release(channel) for channel in self._channels.values()]:
+                thread.join(max(0.0, until - time.monotonic()))
+            for left in self.way.close():
+                self.trouble(left.node, left.what, left.hint)
 
     def release(self, node: str) -> None:
         """Let go of an agent that is gone, in the background: one that hangs holds up nobody."""
@@ -185,6 +194,7 @@ class Session:
             case Problem():
                 self.trouble(node, item.what, item.hint)
             case Hello():
+                self._greeted.add(node)
                 self._greet(node, item)
             case StreamEnd():
                 self._end(node, item)

@@ -20,7 +20,7 @@ from tracer.model.message import PROTOCOL, Start, Stop
 from tracer.model.packet import Ip
 from tracer.model.record import Record
 from tracer.model.request import CheckRequest
-from tracer.recording.reach import Reach
+from tracer.recording.reach import REMOVING, Reach
 from tracer.recording.session import Session
 
 AT_ONCE = 32
@@ -72,6 +72,8 @@ class Surveyor:
                 self._await_one()
                 self._see_off()
         finally:
+            if self._order.reach.ephemeral:
+                self._progress(REMOVING)
             session.stop(FAREWELL_S)
 
     def bundle(self) -> Bundle:
