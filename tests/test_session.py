@@ -12,6 +12,8 @@ from tracer.model.message import PROTOCOL, Bye, Start, ToAgent
 from tracer.recording import session as sessions
 from tracer.recording.session import Session
 
+START = Start(protocol=PROTOCOL, version="0", node="node-a", pair=None)
+
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +28,7 @@ def told(count: int) -> Session:
     session._channels["node-b"] = None  # type: ignore[assignment]
     for _ in range(count):
         session._sink("node-b", observation())
+    session._dismissed.add("node-b")
     session._sink("node-b", Bye(lost=1))
     session.listen(lambda: "node-b" in session.byes, time.monotonic() + 5)
     return session
@@ -47,6 +50,18 @@ def test_an_agent_that_never_said_bye_does_not_know_what_it_lost() -> None:
     session._channels["node-b"] = None  # type: ignore[assignment]
     report = session.reports()["node-b"]
     assert (report.end, report.lost) == (AgentEnd.SILENT, None)
+
+
+def test_an_agent_that_leaves_before_it_is_told_to_has_not_seen_everything() -> None:
+    session = Session(Nowhere())
+    session.start({"node-a": START})
+    session._sink("node-a", Bye(lost=0))
+    session.listen(lambda: "node-a" in session.gone, time.monotonic() + 5)
+    report = session.reports()["node-a"]
+    assert (report.end, report.lost) == (AgentEnd.SILENT, None)
+    assert [one.what for one in session.troubles] == [
+        "the agent on node-a left before it was told to"
+    ]
 
 
 class Silent:
@@ -83,7 +98,7 @@ class Nowhere:
 def test_an_agent_that_has_not_begun_is_not_waited_for_and_everything_is_closed() -> None:
     way = Nowhere()
     session = Session(way)
-    session.start({"node-a": Start(protocol=PROTOCOL, version="0", node="node-a", pair=None)})
+    session.start({"node-a": START})
     begun = time.monotonic()
     session.stop(3.0)
     assert time.monotonic() - begun < 1

@@ -59,6 +59,7 @@ class Session:
         self._beaten = 0.0
         self._over = False
         self._greeted: set[str] = set()
+        self._dismissed: set[str] = set()
         self.ready: dict[str, Ready] = {}
         self.nodes: dict[str, NodeState] = {}
         self.byes: dict[str, Bye] = {}
@@ -91,6 +92,8 @@ class Session:
         """Hand a line to one agent, if it still listens."""
         channel = self._channels.get(node)
         if channel is not None:
+            if isinstance(message, Stop):
+                self._dismissed.add(node)
             channel.send(message)
 
     def listen(self, until: Callable[[], bool], deadline: float) -> bool:
@@ -189,8 +192,10 @@ class Session:
                 self.sent.append(item)
             case Ready():
                 self.ready[node] = item
-            case Bye():
+            case Bye() if node in self._dismissed:
                 self.byes[node] = item
+            case Bye():
+                self._left_early(node)
             case Problem():
                 self.trouble(node, item.what, item.hint)
             case Hello():
@@ -207,6 +212,13 @@ class Session:
                 f" this is protocol {PROTOCOL} (flantrace {__version__})",
                 f"install flantrace {__version__} on {node}, or pass --agent",
             )
+
+    def _left_early(self, node: str) -> None:
+        """It has detached, and what passed since then was not seen."""
+        if not any(one.node == node for one in self.troubles):
+            what = f"the agent on {node} left before it was told to"
+            self.trouble(node, what, "somebody ended it, or its pod; trace again")
+        self.gone.add(node)
 
     def _end(self, node: str, end: StreamEnd) -> None:
         if node in self.gone:
