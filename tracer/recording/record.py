@@ -157,6 +157,8 @@ class Recorder:
     def _watch(self, seconds: float) -> None:
         """The pods' own traffic, for so long, or until there is enough of it or nobody left."""
         session, begun = self._session, time.monotonic()
+        # What one agent saw before the other watched looks lost; pods start seconds apart.
+        session.observations.clear()
         self._progress(f"watching the pods' own traffic for {seconds:g} s")
         try:
             session.listen(lambda: not session.listening() or session.full, begun + seconds)
