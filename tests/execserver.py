@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-STDIN, STDOUT, STDERR, STATUS, CLOSE = 0, 1, 2, 3, 255
+STDIN, STDOUT, STDERR, STATUS = range(4)
 CONTINUED, TEXT, BINARY, GOODBYE, PING, PONG = 0, 1, 2, 8, 9, 10
 SUCCESS = b'{"metadata":{},"status":"Success"}'
 
@@ -87,9 +87,8 @@ Script = Callable[[Peer], None]
 class ExecServer:
     """Accepts connections and plays a script on each, in a thread of its own."""
 
-    def __init__(self, script: Script, protocol: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self._script = script
-        self._protocol = protocol
         self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
@@ -137,7 +136,7 @@ class ExecServer:
         connection.sendall(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}\r\n"
-            f"Sec-WebSocket-Protocol: {self._protocol}\r\n\r\n".encode()
+            "Sec-WebSocket-Protocol: v4.channel.k8s.io\r\n\r\n".encode()
         )
         return request
 
@@ -158,11 +157,9 @@ def kubeconfig(folder: Path, server: str, **cluster: str) -> str:
 
 
 @contextmanager
-def playing(
-    script: Script, protocol: str = "v5.channel.k8s.io", tls: ssl.SSLContext | None = None
-) -> Iterator[ExecServer]:
+def playing(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[ExecServer]:
     """A server that plays the script; what its script asserted is raised at the end."""
-    server = ExecServer(script, protocol, tls)
+    server = ExecServer(script, tls)
     accepting = threading.Thread(target=server.serve, daemon=True)
     accepting.start()
     try:

@@ -17,14 +17,15 @@ import pytest
 from tests.builders import state
 from tests.execserver import (
     BINARY,
-    CLOSE,
     CONTINUED,
     GOODBYE,
     PING,
     PONG,
+    STATUS,
     STDERR,
     STDIN,
     STDOUT,
+    SUCCESS,
     Peer,
     Script,
     kubeconfig,
@@ -67,11 +68,9 @@ class Heard:
 
 
 @contextmanager
-def channel(
-    folder: Path, script: Script, sink: Sink, protocol: str = "v5.channel.k8s.io"
-) -> Iterator[ExecChannel]:
+def channel(folder: Path, script: Script, sink: Sink) -> Iterator[ExecChannel]:
     """A channel to a pod whose API server plays the script."""
-    with playing(script, protocol) as server:
+    with playing(script) as server:
         api = Api(kubeconfig(folder, f"http://127.0.0.1:{server.port}"), None, 5.0)
         opened = ExecChannel(
             "node-a", lambda _: exec_into(api, "node-a", "agent-x", INSIDE), sink, "look at it"
@@ -82,9 +81,9 @@ def channel(
             opened.close(1)
 
 
-def ended(folder: Path, script: Script, protocol: str = "v5.channel.k8s.io") -> StreamEnd:
+def ended(folder: Path, script: Script) -> StreamEnd:
     heard = Heard()
-    with channel(folder, script, heard.sink, protocol):
+    with channel(folder, script, heard.sink):
         return heard.all()[1]
 
 
@@ -103,7 +102,7 @@ def test_the_request_is_that_of_kubectl_exec_and_carries_the_token(tmp_path: Pat
         "&container=agent&stdin=true&stdout=true&stderr=true HTTP/1.1"
     )
     assert "authorization: Bearer t0ken" in headers
-    assert "sec-websocket-protocol: v5.channel.k8s.io,v4.channel.k8s.io" in headers
+    assert "sec-websocket-protocol: v4.channel.k8s.io" in headers
 
 
 @pytest.mark.parametrize("piece", [1, 2, 7, 1000])
@@ -379,50 +378,41 @@ def test_the_status_counts_even_where_the_server_then_just_hangs_up(tmp_path: Pa
     assert ended(tmp_path, script).exit_code == 137
 
 
-@pytest.mark.parametrize(
-    ("protocol", "farewell"),
-    [
-        ("v5.channel.k8s.io", (BINARY, bytes((CLOSE, STDIN)))),
-        ("v4.channel.k8s.io", (GOODBYE, struct.pack("!H", 1000))),
-    ],
-)
-def test_closing_ends_stdin_where_the_protocol_can_and_else_hangs_up(
-    tmp_path: Path, protocol: str, farewell: tuple[int, bytes]
-) -> None:
+def test_closing_sends_what_waits_and_hangs_up(tmp_path: Path) -> None:
     told: list[tuple[int, bytes]] = []
 
     def script(peer: Peer) -> None:
         peer.say(HELLO)
         told.append(peer.told())
         told.append(peer.told())
-        peer.end()
-
-    heard = Heard()
-    with channel(tmp_path, script, heard.sink, protocol) as opened:
-        assert isinstance(heard.next(), Hello)
-        opened.send(Beat())
-        time.sleep(0.2)
-        begun = time.monotonic()
-        opened.close(5)
-        assert time.monotonic() - begun < 2
-    assert told == [(BINARY, bytes((STDIN,)) + codec.line(Beat())), farewell]
-
-
-def test_one_that_does_not_leave_is_left(tmp_path: Path) -> None:
-    hold = threading.Event()
-
-    def script(peer: Peer) -> None:
-        peer.say(HELLO)
-        hold.wait(PATIENCE_S)
+        peer.connection.recv(1)
 
     heard = Heard()
     with channel(tmp_path, script, heard.sink) as opened:
         assert isinstance(heard.next(), Hello)
+        opened.send(Stop())
         begun = time.monotonic()
-        opened.close(0.3)
+        opened.close(5)
         assert time.monotonic() - begun < 1
-        heard.all()
-        hold.set()
+    stop = (BINARY, bytes((STDIN,)) + codec.line(Stop()))
+    assert told == [stop, (GOODBYE, struct.pack("!H", 1000))]
+
+
+def test_the_last_lines_may_come_after_the_status(tmp_path: Path) -> None:
+    """However slowly they are taken."""
+
+    def script(peer: Peer) -> None:
+        peer.say(HELLO)
+        peer.say(SUCCESS, STATUS)
+        for number in range(20):
+            peer.say(codec.line(Problem(what=str(number), hint="")))
+            time.sleep(0.2)
+        peer.frame(GOODBYE, struct.pack("!H", 1000))
+
+    heard = Heard()
+    with channel(tmp_path, script, heard.sink):
+        items, end = heard.all()
+    assert (len(items), end.exit_code) == (21, 0)
 
 
 def test_heartbeats_do_not_pile_up_before_the_connection_is_there(tmp_path: Path) -> None:

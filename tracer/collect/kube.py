@@ -140,12 +140,15 @@ class Api:
         path = f"/api/v1/namespaces/{quote(namespace)}/pods?labelSelector={quote(labels, safe='')}"
         return self._all(path, objects.PodObject, f"pods of namespace {namespace}")
 
-    def websocket(self, path: str) -> Any:
+    def websocket(self, path: str, protocol: str) -> Any:
         """A WebSocket to that path, connected; whatever the client raises if it cannot be."""
         from kubernetes.stream import ws_client
 
         stream: Any = ws_client
-        request = self._client.param_serialize("GET", path, auth_settings=["BearerToken"])
+        wanted = {"sec-websocket-protocol": protocol}
+        request = self._client.param_serialize(
+            "GET", path, header_params=wanted, auth_settings=["BearerToken"]
+        )
         url, headers = stream.get_websocket_url(request[1]), request[2]
         return stream.create_websocket(self._client.configuration, url, headers)
 

@@ -26,7 +26,8 @@ MOST_ORDERS = 1000
 """Lines to one agent that wait for the connection; a trace sends a few dozen."""
 
 FAREWELL_S = 2.0
-"""How long the connection may take to end once the agent's exit status is known."""
+"""How long nothing may come after the agent's exit status, which may overtake its last lines, until
+we hang up."""
 
 
 class ExecChannel:
@@ -56,7 +57,6 @@ class ExecChannel:
         self._orders: queue.Queue[ToAgent] = queue.Queue(MOST_ORDERS)
         self._stream: ExecStream | None = None
         self._leaving = threading.Event()
-        self._hang_up = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -69,12 +69,10 @@ class ExecChannel:
         self._wake()
 
     def close(self, patience_s: float = 2.0) -> None:
-        """End stdin where the protocol can, and wait; then hang up, which ends it as well."""
+        """Hang up: the agent's stdin ends, and it leaves."""
         self._leaving.set()
         self._wake()
         self._thread.join(patience_s)
-        self._hang_up.set()
-        self._wake()
         self._closed()
 
     def _wake(self) -> None:
@@ -97,21 +95,21 @@ class ExecChannel:
 
     def _carry(self, stream: ExecStream) -> StreamEnd:
         """Everything between the first frame and the last."""
-        left, until = False, float("inf")
+        last = time.monotonic()
         try:
-            while not self._hang_up.is_set() and time.monotonic() < until:
+            while True:
                 self._pass_on(stream)
-                if self._leaving.is_set() and not left:
-                    if not stream.closes_stdin:
-                        break
-                    left = True
-                    stream.end_stdin()
+                if self._leaving.is_set():
+                    break
                 came = stream.read(TURN_S)
-                garbage = self._hear(*came) if came is not None else None
+                if came is None:
+                    if self._status and time.monotonic() - last > FAREWELL_S:
+                        break
+                    continue
+                garbage = self._hear(*came)
                 if garbage is not None:
                     return StreamEnd(None, self._hearing.said, garbage, hint=self._hint)
-                if self._status and until == float("inf"):
-                    until = time.monotonic() + FAREWELL_S
+                last = time.monotonic()
         except StreamBroken as error:
             if not self._status:
                 why = f"the connection to it broke: {error}"

@@ -29,10 +29,9 @@ from tracer.errors import CollectFailed
 STDIN, STDOUT, STDERR, STATUS = range(4)
 """Channels of exec: the first byte of a message."""
 
-CLOSE = 255
-"""Since v5: the second byte says which channel ends."""
-
-V5 = "v5.channel.k8s.io"
+PROTOCOL = "v4.channel.k8s.io"
+"""v5 could end stdin as well. It is translated to SPDY between API server and kubelet, and what is
+under way there when the command ends is lost (docs/decisions/0007-exec-by-v4.md)."""
 
 PIECE = 32 << 10
 """Bytes of stdin in one message, as kubectl has it: an API server may refuse large ones."""
@@ -66,7 +65,7 @@ class Refused(Exception):
 def opened(api: Api, path: str) -> ExecStream:
     """Connect. Refused, or CollectFailed: the API server does not answer."""
     try:
-        return ExecStream(api.websocket(path))
+        return ExecStream(api.websocket(path, PROTOCOL))
     except WebSocketBadStatusException as error:
         raise Refused(error.status_code, error.resp_body or b"") from None
     except Exception as error:  # of the client, its plug-ins, the WebSocket library, ssl, socket
@@ -85,8 +84,6 @@ class ExecStream:
         self._connected = connected
         self._socket = connected.sock
         self._socket.settimeout(0)
-        headers = connected.getheaders() or {}
-        self.closes_stdin = headers.get("sec-websocket-protocol", "").lower() == V5
         self._out: collections.deque[memoryview] = collections.deque()
         self._waiting = 0
         self._moved = 0.0
@@ -100,11 +97,6 @@ class ExecStream:
         """Queue something for stdin. StreamBroken: far too much is queued already."""
         for start in range(0, len(text), PIECE):
             self._put(bytes((STDIN,)) + text[start : start + PIECE])
-
-    def end_stdin(self) -> None:
-        """Queue the end of stdin, where the protocol has one (`closes_stdin`)."""
-        if self.closes_stdin:
-            self._put(bytes((CLOSE, STDIN)))
 
     def wake(self) -> None:
         """Make `read` return. From any thread."""
