@@ -81,6 +81,8 @@ class _Exec:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
+                # As in a container: not one of the API server's own in the eyes of the scheduler.
+                start_new_session=True,
             )
         except OSError:
             await self._end(_not_found(self._words[0]))
