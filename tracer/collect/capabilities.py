@@ -1,5 +1,6 @@
 """Which capabilities this process has: include/uapi/linux/capability.h by name."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 STATUS = Path("/proc/thread-self/status")
@@ -16,9 +17,21 @@ NUMBERS = {
 }  # fmt: skip
 """Without `CAP_`, as a container's securityContext has them."""
 
+WATCHING = ("BPF", "NET_ADMIN", "PERFMON")
+"""What loads our programs and attaches them; SYS_ADMIN stands for them (include/linux/bpf.h)."""
+
 
 def effective(status: Path = STATUS) -> frozenset[str]:
     """Those in force now."""
     lines = status.read_text(encoding="ascii", errors="replace").splitlines()
     mask = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
     return frozenset(name for name, number in NUMBERS.items() if mask >> number & 1)
+
+
+def lacking(wanted: Iterable[str] = WATCHING) -> str | None:
+    """`CAP_BPF and CAP_PERFMON`: those of `wanted` that are not in force; None: all are."""
+    have = effective()
+    if "SYS_ADMIN" in have:
+        have |= set(WATCHING)
+    missing = [f"CAP_{name}" for name in wanted if name not in have]
+    return " and ".join(missing) or None

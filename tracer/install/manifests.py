@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from tracer.install.privileges import capabilities
 from tracer.install.settings import Settings
 
 Object: TypeAlias = dict[str, Any]
@@ -28,9 +29,6 @@ AGENT_LABELS = {**LABELS, COMPONENT_LABEL: "agent"}
 EPHEMERAL_LABELS = {**LABELS, COMPONENT_LABEL: "ephemeral-agent"}
 """Unlike the DaemonSet's: its controller adopts any pod that its selector matches, and would take
 one of the two on a node away."""
-
-CAPABILITIES = ("BPF", "NET_ADMIN", "NET_RAW", "PERFMON", "SYSLOG")
-ENTERING = ("SYS_ADMIN", "SYS_PTRACE")
 
 
 def objects(settings: Settings) -> list[Object]:
@@ -107,7 +105,7 @@ def namespace(settings: Settings) -> Object:
 
 
 def _container(settings: Settings) -> Object:
-    capabilities = CAPABILITIES if settings.passive_only else (*CAPABILITIES, *ENTERING)
+    added = capabilities(passive_only=settings.passive_only, old_kernels=settings.old_kernels)
     pull = {"imagePullPolicy": settings.pull_policy} if settings.pull_policy else {}
     return {
         "name": CONTAINER,
@@ -119,7 +117,7 @@ def _container(settings: Settings) -> Object:
             "privileged": False,
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"], "add": sorted(capabilities)},
+            "capabilities": {"drop": ["ALL"], "add": added},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "volumeMounts": [
