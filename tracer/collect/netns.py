@@ -18,7 +18,7 @@ from tracer.collect.netlink import RTM_GETNSID, Netlink, attribute, attributes
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
-_NAMED = ("/run/netns", "/var/run/netns", "/var/run/docker/netns")
+NAMED = ("/run/netns", "/var/run/netns", "/var/run/docker/netns")
 _NETNSA_NSID, _NETNSA_FD = 1, 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -92,7 +92,7 @@ def others() -> tuple[dict[int, str], OSError | None]:
 
 
 def _candidates() -> Iterator[str]:
-    for folder in _NAMED:
+    for folder in NAMED:
         with contextlib.suppress(OSError):
             yield from (f"{folder}/{name}" for name in sorted(os.listdir(folder)))
     with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from tracer.install.privileges import capabilities
+from tracer.install.roles import roles
 from tracer.install.settings import Settings
 
 Object: TypeAlias = dict[str, Any]
@@ -15,8 +16,6 @@ AGENT = "flantrace-agent"
 
 CONTAINER = "agent"
 EPHEMERAL_PREFIX = "flantrace-ephemeral-"
-OPERATOR = "flantrace-operator"
-"""Name of the roles for people."""
 
 NAME_LABEL = "app.kubernetes.io/name"
 COMPONENT_LABEL = "app.kubernetes.io/component"
@@ -36,7 +35,7 @@ def objects(settings: Settings) -> list[Object]:
     return [
         namespace(settings),
         _service_account(settings),
-        *_roles(settings),
+        *roles(settings.namespace, LABELS),
         _daemon_set(settings),
     ]
 
@@ -163,36 +162,6 @@ def _daemon_set(settings: Settings) -> Object:
             "template": {"metadata": {"labels": AGENT_LABELS}, "spec": pod_spec(settings)},
         },
     }
-
-
-def _roles(settings: Settings) -> list[Object]:
-    """What a person needs who traces; agents ask the API nothing, and are bound to none."""
-    return [
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": _named(OPERATOR),
-            "rules": [
-                _rule("", ["pods", "services"], ["get", "list"]),
-                _rule("", ["nodes"], ["list"]),
-                _rule("", ["configmaps"], ["get"]),
-                _rule("discovery.k8s.io", ["endpointslices"], ["list"]),
-            ],
-        },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "Role",
-            "metadata": _named(OPERATOR, settings.namespace),
-            "rules": [
-                _rule("", ["pods"], ["get", "list", "create", "delete"]),
-                _rule("", ["pods/exec"], ["get", "create"]),
-            ],
-        },
-    ]
-
-
-def _rule(group: str, resources: list[str], verbs: list[str]) -> Object:
-    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
 
 
 def _named(name: str, inside: str | None = None) -> Object:
