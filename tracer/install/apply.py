@@ -10,7 +10,7 @@ from tracer.collect.kube_write import DAEMON_SETS, EVENTS, NAMESPACES, PODS, Obj
 from tracer.collect.pod_words import cannot_start
 from tracer.errors import CollectFailed, FlantraceError, NotFound, UsageError
 from tracer.install.manifests import AGENT, AGENT_LABELS, LABELS, objects
-from tracer.install.readiness import Rollout, rollout
+from tracer.install.readiness import Rollout, is_vague, rollout
 from tracer.install.settings import Settings
 from tracer.install.strangers import named, strangers
 
@@ -40,8 +40,9 @@ def install(api: Api, settings: Settings, say: Say, wait_s: float) -> int:
 def _take_namespace(api: Api, writer: Writer, name: str, say: Say, until: float) -> None:
     """It is ours, or there is none, or nobody else uses it; one that is going is waited for."""
     space = writer.read(NAMESPACES, None, name)
-    while space is not None and space["metadata"].get("deletionTimestamp"):
+    if space is not None and space["metadata"].get("deletionTimestamp"):
         say(f"waiting until the old namespace {name} is gone")
+    while space is not None and space["metadata"].get("deletionTimestamp"):
         if time.monotonic() > until:
             raise still_there(space, api.server)
         time.sleep(PAUSE_S)
@@ -123,7 +124,8 @@ def _news(now: Rollout) -> Iterator[str]:
     if now.known:
         yield f"{now.ready} of {now.wanted} nodes are ready"
     for node, why in now.waiting.items():
-        yield f"{node}: {why}"
+        if not is_vague(why):
+            yield f"{node}: {why}"
 
 
 def _some(now: Rollout, where: str) -> int:

@@ -10,7 +10,7 @@ from tracer.collect.kube_write import Object
 from tracer.install.manifests import CONTAINER
 from tracer.model.record import Record
 
-VAGUE = ("its container is being created", "no kubelet has taken it")
+VAGUE = ("container is being created", "containers with unready status", "no kubelet has taken")
 """Where a pod's status says no more, its events may."""
 
 
@@ -34,6 +34,11 @@ class Rollout(Record, frozen=True, kw_only=True):
         return self.known and self.ready == self.wanted
 
 
+def is_vague(why: str) -> bool:
+    """Every pod that starts says so: no reason to worry."""
+    return any(words in why for words in VAGUE)
+
+
 def rollout(daemon_set: Object, pods: Iterable[Object], events: Iterable[Object]) -> Rollout:
     """From the objects as the API server gives them."""
     status, meta = daemon_set.get("status") or {}, daemon_set["metadata"]
@@ -46,7 +51,7 @@ def rollout(daemon_set: Object, pods: Iterable[Object], events: Iterable[Object]
         if not is_running(pod, CONTAINER):
             node, name = pod.spec.node_name or "no node yet", pod.metadata.name
             why = why_not(pod, CONTAINER)
-            waiting[node] = said.get(name, why) if why.endswith(VAGUE) else why
+            waiting[node] = said.get(name, why) if is_vague(why) else why
             names[node] = name
     return Rollout(
         wanted=wanted,
