@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from tracer import __version__
+from tracer.cli import completion
 from tracer.cli.agent import agent
 from tracer.cli.check import check
 from tracer.cli.cleanup import cleanup
@@ -45,20 +46,25 @@ COMMANDS = (
 )  # fmt: skip
 """In the order in which people meet them."""
 
-for command in (*COMMANDS, lab, cleanup, agent):
+for command in (*COMMANDS, lab, cleanup, completion.completion, agent):
     flantrace.add_command(command)
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None, program: str = "flantrace") -> None:
     """Run one command line and leave with its exit code. No traceback reaches a user."""
-    sys.exit(run(list(sys.argv[1:] if words is None else words)))
+    if completion.asked_for():
+        completion.ready()
+    sys.exit(run(list(sys.argv[1:] if words is None else words), program))
 
 
-def run(words: list[str]) -> int:
-    """The exit code of one command line."""
+def run(words: list[str], program: str = "flantrace") -> int:
+    """The exit code of one command line. `program`: what was typed to start it."""
     try:
         result = flantrace.main(
-            arranged(words, flantrace), prog_name="flantrace", standalone_mode=False
+            arranged(words, flantrace),
+            prog_name=program,
+            complete_var=completion.VARIABLE,
+            standalone_mode=False,
         )
         sys.stdout.flush()
         return int(result or 0)
@@ -66,10 +72,10 @@ def run(words: list[str]) -> int:
         _say(error.what, error.where, error.hint)
         return error.exit_code
     except click.UsageError as error:
-        _say(error.format_message(), "the command line", "flantrace --help")
+        _say(error.format_message(), "the command line", f"{program} --help")
         return 2
     except click.ClickException as error:
-        _say(error.format_message(), "the command line", "flantrace --help")
+        _say(error.format_message(), "the command line", f"{program} --help")
         return 2
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted", "by you", "nothing is left behind on any node")

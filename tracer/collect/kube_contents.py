@@ -37,7 +37,9 @@ class _Metadata(msgspec.Struct):
     metadata: Meta
 
 
-class _List(msgspec.Struct):
+class List(msgspec.Struct):
+    """Metadata of a list's objects, whatever else the server sent."""
+
     items: list[_Metadata] | None = None
 
 
@@ -93,7 +95,7 @@ def _of_kind(api: Api, namespace: str, kind: Resource) -> list[Held]:
     if status != 200:
         attempt = Attempt("list", kind, namespace, None)
         raise refused(status, said, attempt, f"{api.server}{path}")
-    return [Held(kind, one.metadata) for one in _decoded(said, _List, path).items or ()]
+    return [Held(kind, one.metadata) for one in _decoded(said, List, path).items or ()]
 
 
 def _read(api: Api, path: str, kind: type[Answer]) -> Answer:

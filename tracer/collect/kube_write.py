@@ -47,6 +47,8 @@ class Resource(NamedTuple):
 RBAC = "rbac.authorization.k8s.io/v1"
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
 PODS = Resource("v1", "Pod", "pods")
+NODES = Resource("v1", "Node", "nodes", namespaced=False)
+SERVICES = Resource("v1", "Service", "services")
 EVENTS = Resource("v1", "Event", "events")
 DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
 ROLE_BINDINGS = Resource(RBAC, "RoleBinding", "rolebindings")
