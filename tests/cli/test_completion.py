@@ -19,10 +19,16 @@ from tracer.cli.completion import for_kubectl
 from tracer.cli.main import flantrace
 
 BIN = Path(sys.executable).parent
-ENVIRONMENT = {
-    "PATH": f"{BIN}:/usr/bin:/bin", "TERM": "dumb", "HOME": "/nonexistent", "PS1": "ready> ",
-    "LC_ALL": "C.UTF-8",
-}  # fmt: skip
+
+
+def environment(server: Server) -> dict[str, str]:
+    """A home of its own, beside the kubeconfig: fish and kubectl write there."""
+    return {
+        "PATH": f"{BIN}:/usr/bin:/bin", "TERM": "dumb", "PS1": "ready> ", "LC_ALL": "C.UTF-8",
+        "HOME": str(Path(server.kubeconfig).parent), "KUBECONFIG": server.kubeconfig,
+    }  # fmt: skip
+
+
 PATIENCE_S = 30.0
 
 START = {
@@ -48,12 +54,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
 class Terminal:
     """A shell at a terminal, and someone who types."""
 
-    def __init__(self, shell: str, environment: dict[str, str]) -> None:
+    def __init__(self, shell: str, given: dict[str, str]) -> None:
         if shutil.which(shell) is None:
             pytest.skip(f"there is no {shell} here")
         self._pid, self._fd = pty.fork()
         if self._pid == 0:
-            os.execvpe(START[shell][0], START[shell], {**ENVIRONMENT, **environment})
+            os.execvpe(START[shell][0], START[shell], given)
         self.types(f"{SETUP[shell]}; echo set''up\n")
         self.reads("setup")
 
@@ -77,7 +83,7 @@ class Terminal:
 
 @pytest.fixture(params=list(START))
 def terminal(request: pytest.FixtureRequest, server: Server) -> Iterator[Terminal]:
-    made = Terminal(request.param, {"KUBECONFIG": server.kubeconfig})
+    made = Terminal(request.param, environment(server))
     yield made
     made.close()
 
@@ -109,8 +115,9 @@ def fish(typed: str, server: Server) -> list[str]:
         "-c",
         f"flantrace completion fish | source; complete -C '{typed}'",
     ]
-    environment = {**ENVIRONMENT, "KUBECONFIG": server.kubeconfig}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        words, env=environment(server), capture_output=True, text=True, check=True
+    )
     return [line.partition("\t")[0] for line in done.stdout.splitlines()]
 
 
@@ -184,11 +191,10 @@ def test_kubectl_finds_the_plugin_and_completes_its_words(server: Server) -> Non
         binary = kubectl("trixie")
     except NoKubectl as reason:
         pytest.skip(f"no kubectl of trixie: {reason}")
-    environment = {**ENVIRONMENT, "KUBECONFIG": server.kubeconfig}
 
     def said(*words: str) -> str:
         done = subprocess.run(
-            [binary, *words], env=environment, capture_output=True, text=True, check=False
+            [binary, *words], env=environment(server), capture_output=True, text=True, check=False
         )
         return done.stdout + done.stderr
 
