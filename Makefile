@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test cluster-test lint bench fuzz setup clean
+.PHONY: demo test cluster-test lint bench fuzz release setup clean
 
 setup:
 	@.ci/setup $(VENV) $(PYTHON)
@@ -14,8 +14,8 @@ demo: setup
 	@.ci/demo $(RUN)/flantrace
 
 test: setup
-	@.ci/timed "lint" $(RUN)/ruff check tracer tests cluster
-	@.ci/timed "format" $(RUN)/ruff format --check tracer tests cluster
+	@.ci/timed "lint" $(RUN)/ruff check tracer tests tools cluster
+	@.ci/timed "format" $(RUN)/ruff format --check tracer tests tools cluster
 	@.ci/timed "types" $(RUN)/mypy
 	@.ci/timed "tests" $(RUN)/python -m pytest --durations=15
 
@@ -24,8 +24,8 @@ cluster-test: setup
 	@.ci/cluster $(RUN)/python
 
 lint: setup
-	$(RUN)/ruff check tracer tests cluster
-	$(RUN)/ruff format --check tracer tests cluster
+	$(RUN)/ruff check tracer tests tools cluster
+	$(RUN)/ruff format --check tracer tests tools cluster
 	$(RUN)/mypy
 
 bench: setup
@@ -35,6 +35,11 @@ bench: setup
 fuzz: setup
 	@$(RUN)/python -m pip install -q --disable-pip-version-check -c .ci/constraints.txt atheris
 	@$(RUN)/python -m tests.fuzz $(FUZZ)
+
+# dist/flantrace.yaml for krew: make release VERSION=1.0.0 URL=... [SHA256=...] [PLATFORM=linux/arm64]
+release: setup
+	@$(RUN)/python -m tools.release --version "$(VERSION)" --url "$(URL)" \
+		$(if $(SHA256),--sha256 $(SHA256)) $(if $(PLATFORM),--platform $(PLATFORM))
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -22,12 +22,21 @@ from tracer.lab.apiserver.store import Change, Store
 CONTROLLER = "kube-controller-manager"
 
 
+class Asked(NamedTuple):
+    """One request."""
+
+    method: str
+    url: str
+    websocket: bool
+
+
 class Server:
     """An API server, what it was asked, and what it does not give."""
 
     def __init__(self, folder: Path) -> None:
         self.store = Store()
         self.asked: list[str] = []
+        self.requests: list[Asked] = []
         self.answers: dict[str, int] = {}
         """Part of a path and query -> the code that it is refused with."""
         self.refusals: dict[tuple[str, str], tuple[int, str]] = {}
@@ -56,6 +65,7 @@ class Server:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = f"{scope['path']}?{scope['query_string'].decode()}"
         self.asked.append(path)
+        self.requests.append(Asked(scope.get("method", "GET"), path, scope["type"] == "websocket"))
         for part, code in self.answers.items():
             if part in path:
                 await _refuse(scope, send, code, "the test says no")

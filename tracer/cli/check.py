@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from tracer.cli import options
+from tracer.cli import completion, options
 from tracer.cli.recorded import recorded
 
 
 @click.command()
-@click.argument("nodes", metavar="[NODE]...", nargs=-1)
+@click.argument("nodes", metavar="[NODE]...", nargs=-1, shell_complete=completion.node)
 @options.cluster
 @options.output
 @options.matrix

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from tracer.cli import completion
 from tracer.errors import NotFound
 
 FOLDERS = (Path(__file__).parents[1] / "_pages", Path(__file__).parents[2] / "docs" / "rules")
@@ -17,7 +18,7 @@ _MARKS = re.compile(r"^<!-- golden:.*-->\n", re.M)
 
 
 @click.command()
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, shell_complete=completion.rule)
 def explain(rule: str | None) -> None:
     """Print the page of a RULE: what it means, how to confirm it, how to fix it.
 

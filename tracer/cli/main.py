@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import click
 
 from tracer import __version__
+from tracer.cli import completion
 from tracer.cli.agent import agent
 from tracer.cli.check import check
 from tracer.cli.cleanup import cleanup
 from tracer.cli.diff import diff
 from tracer.cli.explain import explain
 from tracer.cli.importing import import_
+from tracer.cli.install import install, uninstall
 from tracer.cli.lab import lab
 from tracer.cli.predict import predict
 from tracer.cli.redact import redact
@@ -39,23 +41,30 @@ def flantrace() -> None:
     """Follow a packet from pod to pod over flannel's VXLAN, and name what stops it."""
 
 
-COMMANDS = (trace, check, predict, replay, report, diff, explain, redact, import_)
+COMMANDS = (
+    trace, check, predict, install, uninstall, replay, report, diff, explain, redact, import_,
+)  # fmt: skip
 """In the order in which people meet them."""
 
-for command in (*COMMANDS, lab, cleanup, agent):
+for command in (*COMMANDS, lab, cleanup, completion.completion, agent):
     flantrace.add_command(command)
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(words: Sequence[str] | None = None, program: str = "flantrace") -> None:
     """Run one command line and leave with its exit code. No traceback reaches a user."""
-    sys.exit(run(list(sys.argv[1:] if words is None else words)))
+    if completion.asked_for():
+        completion.ready()
+    sys.exit(run(list(sys.argv[1:] if words is None else words), program))
 
 
-def run(words: list[str]) -> int:
-    """The exit code of one command line."""
+def run(words: list[str], program: str = "flantrace") -> int:
+    """The exit code of one command line. `program`: what was typed to start it."""
     try:
         result = flantrace.main(
-            arranged(words, flantrace), prog_name="flantrace", standalone_mode=False
+            arranged(words, flantrace),
+            prog_name=program,
+            complete_var=completion.VARIABLE,
+            standalone_mode=False,
         )
         sys.stdout.flush()
         return int(result or 0)
@@ -63,10 +72,10 @@ def run(words: list[str]) -> int:
         _say(error.what, error.where, error.hint)
         return error.exit_code
     except click.UsageError as error:
-        _say(error.format_message(), "the command line", "flantrace --help")
+        _say(error.format_message(), "the command line", f"{program} --help")
         return 2
     except click.ClickException as error:
-        _say(error.format_message(), "the command line", "flantrace --help")
+        _say(error.format_message(), "the command line", f"{program} --help")
         return 2
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted", "by you", "nothing is left behind on any node")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from tracer.cli import options
+from tracer.cli import completion, options
 from tracer.cli.trace import recorded_by, trace_order
 from tracer.model.request import ProbeKind, ProbePlan
 
 
 @click.command()
-@click.argument("source", metavar="POD_A")
-@click.argument("destination", metavar="POD_B")
+@click.argument("source", metavar="POD_A", shell_complete=completion.end)
+@click.argument("destination", metavar="POD_B", shell_complete=completion.end)
 @options.reach
 @options.output
 @options.delivery

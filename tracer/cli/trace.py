@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.cli import options
+from tracer.cli import completion, options
 from tracer.cli.recorded import recorded
 from tracer.errors import UsageError
 from tracer.model.request import ProbePlan
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="POD_A")
-@click.argument("destination", metavar="POD_B")
+@click.argument("source", metavar="POD_A", shell_complete=completion.end)
+@click.argument("destination", metavar="POD_B", shell_complete=completion.end)
 @options.reach
 @options.output
 @options.delivery

@@ -21,6 +21,11 @@ def arranged(words: Sequence[str], group: click.Group) -> list[str]:
     return [DEFAULT, *before, *rest]
 
 
+def awaits_value(words: Sequence[str], group: click.Group) -> bool:
+    """The last word is an option that wants another word."""
+    return bool(words) and _takes_value(group).get(words[-1], False)
+
+
 def _leading_options(
     words: Sequence[str], takes_value: Mapping[str, bool]
 ) -> tuple[list[str], list[str]]:
