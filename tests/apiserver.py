@@ -1,10 +1,11 @@
 """The lab's API server in this process: no root, no lab. Refuses what a test says, as RBAC does."""
 
+import asyncio
 import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from tracer.collect.kube import Api
+from tracer.install.manifests import AGENT_LABELS
 from tracer.lab.apiserver.app import application
 from tracer.lab.apiserver.resources import Object, find
-from tracer.lab.apiserver.store import Store
+from tracer.lab.apiserver.store import Change, Store
 
 CONTROLLER = "kube-controller-manager"
 
@@ -28,7 +30,13 @@ class Server:
         self.asked: list[str] = []
         self.answers: dict[str, int] = {}
         """Part of a path and query -> the code that it is refused with."""
-        self._inner = application(self.store)
+        self.refusals: dict[tuple[str, str], tuple[int, str]] = {}
+        """(method, part of a path) -> code and message."""
+        self.changes: asyncio.Queue[Change] = asyncio.Queue()
+        """What was written, where a test follows it."""
+        self.agent: Callable[[str], list[str]] = lambda node: ["echo", node]
+        """What stands for the word `flantrace` in a pod of that node."""
+        self._inner = application(self.store, self._enter)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.kubeconfig = str(folder / "kubeconfig")
         cluster = {"server": f"http://127.0.0.1:{self._listening.getsockname()[1]}"}
@@ -41,7 +49,7 @@ class Server:
             "current-context": "x",
         }
         Path(self.kubeconfig).write_text(json.dumps(conf))
-        config = uvicorn.Config(self, ws="none", lifespan="off", log_level="error")
+        config = uvicorn.Config(self, ws="wsproto", lifespan="off", log_level="error")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._listening],))
 
@@ -50,10 +58,17 @@ class Server:
         self.asked.append(path)
         for part, code in self.answers.items():
             if part in path:
-                await send({"type": "http.response.start", "status": code, "headers": []})
-                await send({"type": "http.response.body", "body": b"{}"})
+                await _refuse(scope, send, code, "the test says no")
+                return
+        for (method, part), refusal in self.refusals.items():
+            if scope.get("method") == method and part in path:
+                await _refuse(scope, send, *refusal)
                 return
         await self._inner(scope, receive, send)
+
+    def _enter(self, pod: Object, command: Sequence[str]) -> list[str]:
+        own = command[0] == "flantrace"
+        return [*(self.agent(pod["spec"]["nodeName"]) if own else command[:1]), *command[1:]]
 
     @property
     def api(self) -> Api:
@@ -108,6 +123,20 @@ class Server:
             status |= {"podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]}
         self.add("pods", name, parts.pop("namespace", "shop"), spec=spec, status=status, **parts)
 
+    def agent_pod(self, node: str, name: str = "", **status: Any) -> None:
+        """A pod of an installed flantrace: it runs, or it is as `status` says."""
+        running = {"phase": "Running", "containerStatuses": [
+            {"name": "agent", "state": {"running": {}}},
+        ]}  # fmt: skip
+        self.add(
+            "pods",
+            name or f"flantrace-agent-{node}",
+            "flantrace",
+            labels=AGENT_LABELS,
+            spec={"nodeName": node, "hostNetwork": True, "containers": [{"name": "agent"}]},
+            status=status or running,
+        )
+
     def service(self, name: str, *cluster_ips: str, **spec: Any) -> None:
         """A Service of namespace shop."""
         ips = cluster_ips or ("None",)
@@ -124,6 +153,14 @@ class Server:
             addressType="IPv4",
             endpoints=list(endpoints),
         )
+
+
+async def _refuse(scope: Scope, send: Send, code: int, said: str) -> None:
+    prefix = "websocket." if scope["type"] == "websocket" else ""
+    body = json.dumps({"kind": "Status", "message": said, "code": code}).encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": f"{prefix}http.response.start", "status": code, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": body})
 
 
 def endpoint(pod: str, node: str, ip: str, *, ready: bool | None = None) -> Object:

@@ -14,7 +14,7 @@ LAYERS = (
     {"errors", "model"},
     {"core"},
     {"bundle", "capture", "collect", "render"},
-    {"formats", "plan", "recording", "agent"},
+    {"formats", "plan", "recording", "install", "agent"},
     {"lab"},
     {"api", "cli"},
     {"__main__"},
@@ -22,10 +22,11 @@ LAYERS = (
 """From the bottom up: a file imports from its own package or from a layer further down."""
 
 ALLOWED_SIDEWAYS = {
-    ("capture", "collect"), ("collect", "bundle"),
+    ("capture", "collect"), ("collect", "bundle"), ("recording", "install"),
 }  # fmt: skip
 """The codec stands on both banks of the wire; saved state and captures are read as an agent reads
-them: the same objects, the same choice of devices."""
+them: the same objects, the same choice of devices. Pods for one recording are those of an
+installation."""
 
 HOMES = {
     "bcc": {"collect/bpf.py"},
@@ -39,6 +40,7 @@ HOMES = {
     "pyroute2": {"collect/clsact.py", "lab/"},
     "starlette": {"lab/apiserver/"},
     "uvicorn": {"lab/apiserver/"},
+    "websocket": {"collect/kube_stream.py"},
 }
 
 PURE = {

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from tracer.errors import CollectFailed, NotFound
 from tracer.model.bundle import AgentEnd, Bundle
 from tracer.model.request import CheckRequest
 from tracer.recording import survey
+from tracer.recording.reach import Reach
 from tracer.recording.survey import Survey, Surveyor
 
 ROOT = Path(__file__).parents[1]
@@ -33,12 +35,17 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def order(server: Server, folder: Path) -> Survey:
     start = f"env PYTHONPATH={ROOT} {sys.executable} -m tests.fake_agent"
     return Survey(
-        kubeconfig=server.kubeconfig,
-        context=None,
-        node_exec=f"{start} {shlex.quote(str(folder))} {{node}}",
-        agent="flantrace",
-        timeout_s=10.0,
+        reach=Reach(
+            kubeconfig=server.kubeconfig,
+            timeout_s=10.0,
+            node_exec=f"{start} {shlex.quote(str(folder))} {{node}}",
+            agent="flantrace",
+        )
     )
+
+
+def reaching(order: Survey, **changes: Any) -> Survey:
+    return replace(order, reach=replace(order.reach, **changes))
 
 
 def surveyed(order: Survey, said: list[str] | None = None) -> Bundle:
@@ -96,7 +103,7 @@ def test_a_node_that_hangs_raves_or_breaks_is_a_trouble_and_the_others_are_read(
     for number, node in enumerate(("hanging-a", "raving-a", "broken-a"), 4):
         server.node(node, number)
     begun = time.monotonic()
-    bundle = surveyed(replace(order(server, tmp_path), timeout_s=4.0))
+    bundle = surveyed(reaching(order(server, tmp_path), timeout_s=4.0))
     assert time.monotonic() - begun < 10
     assert set(bundle.nodes) == set(ALL)
     assert {trouble.node: trouble.what for trouble in bundle.troubles} == {
@@ -112,7 +119,7 @@ def test_a_node_that_hangs_raves_or_breaks_is_a_trouble_and_the_others_are_read(
 def test_a_template_that_leads_nowhere_leaves_what_the_api_said(
     server: Server, tmp_path: Path
 ) -> None:
-    bundle = surveyed(replace(order(server, tmp_path), node_exec="no-such-command {node}"))
+    bundle = surveyed(reaching(order(server, tmp_path), node_exec="no-such-command {node}"))
     assert bundle.nodes == {}
     assert len(bundle.cluster.nodes) == 3
     assert [trouble.node for trouble in bundle.troubles] == list(ALL)

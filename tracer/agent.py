@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import time
@@ -53,6 +54,10 @@ class Leave(Exception):
     """The operator is gone or has asked us to end."""
 
 
+class Silence(Leave):
+    """The operator says nothing any more."""
+
+
 class Agent:
     """One node's side of one trace."""
 
@@ -62,6 +67,8 @@ class Agent:
         self._pending = b""
         self._heard = time.monotonic()
         self._selector = selectors.DefaultSelector()
+        self._takes = select.poll()
+        self._takes.register(node_out, select.POLLOUT)
         self._watch: Watch | None = None
         self._probers: list[Prober] = []
         self._state: NodeState | None = None
@@ -78,10 +85,14 @@ class Agent:
             self._prepare(start)
             while True:
                 self._turn()
+        except Silence:
+            said = f"the agent heard nothing from flantrace for {SILENCE_S:.0f} s and left"
+            with contextlib.suppress(BrokenPipeError, Leave):
+                self._say(Problem(what=said, hint="trace again"))
         except (Leave, BrokenPipeError):
             pass
         finally:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError, Leave):
                 self._end()
         return 0
 
@@ -212,21 +223,26 @@ class Agent:
 
     def _orders(self) -> Iterable[Record]:
         """The operator's lines that have arrived. Leave at the stream's end, or patience's."""
-        try:
-            data = os.read(self._in, 1 << 16)
-        except BlockingIOError:
-            if time.monotonic() - self._heard > SILENCE_S:
-                raise Leave from None
-            return []
-        if not data:
-            raise Leave
-        self._heard = time.monotonic()
-        *lines, self._pending = (self._pending + data).split(b"\n")
+        self._hear()
+        *lines, self._pending = self._pending.split(b"\n")
         try:
             return [codec.to_agent(line) for line in lines if line]
         except codec.DECODE_ERRORS as error:
             self._say(Problem(what=f"the operator's line is not understood: {error}", hint=SKEW))
             raise Leave from None
+
+    def _hear(self) -> None:
+        """Take what has arrived. Leave at the stream's end, or patience's."""
+        try:
+            data = os.read(self._in, 1 << 16)
+        except BlockingIOError:
+            if time.monotonic() - self._heard > SILENCE_S:
+                raise Silence from None
+            return
+        if not data:
+            raise Leave
+        self._heard = time.monotonic()
+        self._pending += data
 
     def _report(self) -> None:
         if self._watch is not None:
@@ -253,11 +269,12 @@ class Agent:
             self._say(Bye(lost=lost, links=counters()))
 
     def _tell(self, records: Iterable[Record]) -> None:
-        text = b"".join(codec.line(record) for record in records)
-        if text:
-            view = memoryview(text)
-            while view:
-                view = view[os.write(self._out, view) :]
+        view = memoryview(b"".join(codec.line(record) for record in records))
+        while view:
+            # An operator that reads slowly is waited for; one that is gone must not hold us.
+            while not self._takes.poll(BEAT_S * 1000):
+                self._hear()
+            view = view[os.write(self._out, view[: select.PIPE_BUF]) :]
 
     def _say(self, record: Record) -> None:
         self._tell((record,))

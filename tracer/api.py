@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 from tracer.bundle import archive
 from tracer.bundle.redact import redacted
@@ -46,31 +46,44 @@ __all__ = [
 ]
 
 
+class Reaching(TypedDict, total=False):
+    """How to get to the cluster and its nodes: the words of the command line's options."""
+
+    kubeconfig: str | None
+    context: str | None
+    node_exec: str | None
+    """A command template, such as "ssh {node} sudo"; None: exec into pods by the Kubernetes API."""
+    agent: str | None
+    flantrace_namespace: str
+    ephemeral: bool
+    """Make pods on the nodes concerned, of `image`, and remove them."""
+    image: str | None
+    pull_policy: str | None
+    timeout_s: float
+
+
 def collect(
     source: str,
     destination: str,
     *,
-    node_exec: str,
-    agent: str | None = None,
     namespace: str = "default",
-    kubeconfig: str | None = None,
-    context: str | None = None,
     probe: str = "icmp",
     port: int | None = None,
     count: int | None = None,
     size: int | None = None,
     passive_s: float | None = None,
     active: bool = True,
-    timeout_s: float = 15.0,
     family: int | None = None,
     progress: Callable[[str], None] = lambda _stage: None,
+    **reach: Unpack[Reaching],
 ) -> Bundle:
     """Record one trace. The words mean what the options of `flantrace trace` mean.
 
-    `passive_s`: send nothing and follow the pods' own traffic for so many seconds. `progress` is
-    called with each stage in words. A node that cannot be reached makes a partial bundle; nothing
-    at all collected is CollectFailed.
+    `reach`: see Reaching. `passive_s`: send nothing and follow the pods' own traffic for so many
+    seconds. `progress` is called with each stage in words. A node that cannot be reached makes a
+    partial bundle; nothing at all collected is CollectFailed.
     """
+    from tracer.recording.reach import Reach
     from tracer.recording.record import Order, Recorder
 
     order = Order(
@@ -80,11 +93,7 @@ def collect(
         plan=None if passive_s is not None else probe_plan(probe, port, count, size),
         passive_s=passive_s,
         active=active and passive_s is None,
-        kubeconfig=kubeconfig,
-        context=context,
-        node_exec=node_exec,
-        agent=agent,
-        timeout_s=timeout_s,
+        reach=Reach(**reach),
         family=family,
     )
     recorder = Recorder(order, progress)

@@ -51,13 +51,6 @@ def test_no_root_is_said_and_is_exit_code_4() -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_no_way_to_the_nodes_is_said_and_is_exit_code_2() -> None:
-    done = alone("pod-a", "pod-b")
-    assert done.returncode == 2
-    assert b"--node-exec" in done.stderr
-    assert len(done.stderr.splitlines()) == 3
-
-
 def test_a_colour_is_a_repetition_never_the_only_sign() -> None:
     plain = alone("replay", str(bundle_of("fdb-missing")), "--color", "never").stdout
     colored = alone("replay", str(bundle_of("fdb-missing")), "--color", "always").stdout

@@ -13,7 +13,7 @@ from tests.lab.universe import Universe
 TRACE = """
 import sys
 from tracer.api import collect, diagnose, render
-from tracer.collect.transport import own_command
+from tracer.collect.command import own_command
 from tracer.lab.paths import KUBECONFIG
 
 source, destination, family = sys.argv[1:4]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tracer.collect.transport import own_command
+from tracer.collect.command import own_command
 from tracer.formats import Format
 from tracer.lab.paths import KUBECONFIG
 

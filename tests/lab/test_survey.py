@@ -21,11 +21,10 @@ from tracer.cli.options import way_to_nodes
 from tracer.recording.survey import Survey, Surveyor
 
 folder, agents, *nodes = sys.argv[1:]
-kubeconfig, template = way_to_nodes(True, None, None)
-order = Survey(
-    nodes=tuple(nodes), agents=agents == "agents", kubeconfig=kubeconfig, context=None,
-    node_exec=template, agent=None, timeout_s=15.0,
-)
+names = "kubeconfig context node_exec agent timeout_s ephemeral image pull_policy".split()
+words = {**dict.fromkeys(names), "use_lab": True, "flantrace_namespace": "flantrace"}
+reach = way_to_nodes(words)
+order = Survey(nodes=tuple(nodes), agents=agents == "agents", reach=reach)
 begun = time.monotonic()
 surveyor = Surveyor(order, lambda said: print(said, file=sys.stderr))
 surveyor.run()

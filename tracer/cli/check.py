@@ -28,19 +28,5 @@ def check(nodes: tuple[str, ...], no_agents: bool, **words: object) -> int:
     """
     from tracer.recording.survey import Survey, Surveyor
 
-    kubeconfig, template = options.way_to_nodes(
-        bool(words["use_lab"]),
-        options.text_of(words["kubeconfig"]),
-        options.text_of(words["node_exec"]),
-        needed=not no_agents,
-    )
-    order = Survey(
-        nodes=nodes,
-        agents=not no_agents,
-        kubeconfig=kubeconfig,
-        context=options.text_of(words["context"]),
-        node_exec=template,
-        agent=options.text_of(words["agent"]),
-        timeout_s=options.seconds_of(words["timeout_s"]),
-    )
+    order = Survey(nodes=nodes, agents=not no_agents, reach=options.way_to_nodes(words))
     return recorded(lambda progress: Surveyor(order, progress), words)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tracer.bundle.unpack import DEFAULT_LIMIT
-from tracer.collect.transport import own_command
+from tracer.collect.command import own_command
 from tracer.errors import UsageError
 from tracer.formats import Format, Look
+from tracer.install.settings import NAMESPACE
 
 if TYPE_CHECKING:
     from tracer.model.bundle import Bundle
+    from tracer.recording.reach import Reach
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -71,12 +73,32 @@ cluster = _stacked(
     click.option(
         "--node-exec",
         metavar="TEMPLATE",
-        help="How to run a command on a node, such as 'ssh {node} sudo'.",
+        help="How to run a command on a node, such as 'ssh {node} sudo'. Default: exec into the"
+        " pods of `flantrace install`.",
     ),
     click.option(
         "--agent",
         metavar="CMD",
-        help="How flantrace is called on the nodes. Default: this installation's path.",
+        help="How flantrace is called there. Default: flantrace; by --lab or --node-exec, this"
+        " installation's path.",
+    ),
+    click.option(
+        "--ephemeral",
+        is_flag=True,
+        help="Make a pod on each node concerned, and remove it afterwards: nothing is installed.",
+    ),
+    click.option("--image", metavar="REF", help="With --ephemeral: flantrace's image."),
+    click.option(
+        "--pull-policy",
+        type=click.Choice(("Always", "IfNotPresent", "Never")),
+        help="With --ephemeral: when nodes pull it. Default: as Kubernetes chooses.",
+    ),
+    click.option(
+        "--flantrace-namespace",
+        metavar="NAME",
+        default=NAMESPACE,
+        show_default=True,
+        help="Namespace of flantrace's own pods.",
     ),
     click.option(
         "--timeout",
@@ -185,30 +207,39 @@ def seconds_of(value: object) -> float:
     return value if isinstance(value, float) else 15.0
 
 
-def way_to_nodes(
-    use_lab: bool, kubeconfig: str | None, node_exec: str | None, *, needed: bool = True
-) -> tuple[str | None, str]:
-    """The kubeconfig and the template that the options mean. UsageError says what to pass.
+def way_to_nodes(words: Mapping[str, object]) -> Reach:
+    """What the options of `cluster` mean. UsageError says what to pass."""
+    from tracer.recording.reach import Reach
 
-    `needed` False: nothing is to run on nodes.
-    """
-    if use_lab:
-        from tracer.lab.paths import KUBECONFIG
+    kubeconfig, node_exec = text_of(words["kubeconfig"]), text_of(words["node_exec"])
+    if words["use_lab"]:
+        kubeconfig, template = _lab(kubeconfig)
+        node_exec = node_exec or (None if words["ephemeral"] else template)
+    elif node_exec is not None:
+        _check_template(node_exec)
+    return Reach(
+        kubeconfig=kubeconfig,
+        context=text_of(words["context"]),
+        timeout_s=seconds_of(words["timeout_s"]),
+        node_exec=node_exec,
+        agent=text_of(words["agent"]),
+        flantrace_namespace=str(words["flantrace_namespace"]),
+        ephemeral=bool(words["ephemeral"]),
+        image=text_of(words["image"]),
+        pull_policy=text_of(words["pull_policy"]),
+    )
 
-        config = kubeconfig or KUBECONFIG
-        if kubeconfig is None and not Path(KUBECONFIG).exists():
-            raise UsageError(
-                "the lab is not up", where=KUBECONFIG, hint="start it: flantrace lab up"
-            )
-        return config, node_exec or f"{own_command()} lab exec {{node}} --"
-    if not needed:
-        return kubeconfig, node_exec or ""
-    if node_exec is None:
-        raise UsageError(
-            "no way to reach the nodes",
-            where="the command line",
-            hint="pass --node-exec 'ssh {node} sudo' (or docker exec ...), or --lab for the lab",
-        )
+
+def _lab(kubeconfig: str | None) -> tuple[str, str]:
+    """The lab's kubeconfig, where no other one was named, and its template."""
+    from tracer.lab.paths import KUBECONFIG
+
+    if kubeconfig is None and not Path(KUBECONFIG).exists():
+        raise UsageError("the lab is not up", where=KUBECONFIG, hint="start it: flantrace lab up")
+    return kubeconfig or KUBECONFIG, f"{own_command()} lab exec {{node}} --"
+
+
+def _check_template(node_exec: str) -> None:
     try:
         if not shlex.split(node_exec):
             raise ValueError("it is empty")
@@ -218,4 +249,3 @@ def way_to_nodes(
             where=f"--node-exec {node_exec!r}",
             hint="for instance --node-exec 'ssh {node} sudo'",
         ) from None
-    return kubeconfig, node_exec

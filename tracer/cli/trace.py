@@ -78,11 +78,6 @@ def trace_order(
     """What the words on how to reach the cluster mean. UsageError."""
     from tracer.recording.record import Order
 
-    kubeconfig, template = options.way_to_nodes(
-        bool(words["use_lab"]),
-        options.text_of(words["kubeconfig"]),
-        options.text_of(words["node_exec"]),
-    )
     return Order(
         source=source,
         destination=destination,
@@ -91,11 +86,7 @@ def trace_order(
         passive_s=passive_s,
         predict=predict,
         active=active,
-        kubeconfig=kubeconfig,
-        context=options.text_of(words["context"]),
-        node_exec=template,
-        agent=options.text_of(words["agent"]),
-        timeout_s=options.seconds_of(words["timeout_s"]),
+        reach=options.way_to_nodes(words),
         family=int(family) if (family := options.text_of(words["family"])) else None,
     )
 

@@ -1,6 +1,7 @@
-"""The Kubernetes API, read only: nodes, pods, Services, flannel's configuration.
+"""The Kubernetes API: nodes, pods, Services, flannel's configuration.
 
-The home of the package `kubernetes`. What is asked together is in kube_questions.py.
+The home of the package `kubernetes`. What is asked together is in kube_questions.py, what is
+written in kube_write.py.
 
 Answers are taken as raw JSON and checked against the few fields that we use, so that neither the
 client library's version nor a field that it does not know stands between us and the cluster.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import re
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -61,6 +63,8 @@ class Api:
                 raise
             raise _no_config(kubeconfig, context, "it is not YAML") from None
         configuration.retries = False
+        # A pod for each of 32 nodes at a time: the client warns on stderr when it keeps too few.
+        configuration.connection_pool_maxsize = 40
         self.server = str(configuration.host)
         self._client = client.ApiClient(configuration)
         self._timeout_s = timeout_s
@@ -131,6 +135,20 @@ class Api:
                 return NetConf(text=found.data["net-conf.json"], source=source)
         return None
 
+    def pods_with(self, labels: str, namespace: str) -> list[objects.PodObject]:
+        """The pods of a namespace that have those labels (`KEY=VALUE,...`)."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods?labelSelector={quote(labels, safe='')}"
+        return self._all(path, objects.PodObject, f"pods of namespace {namespace}")
+
+    def websocket(self, path: str) -> Any:
+        """A WebSocket to that path, connected; whatever the client raises if it cannot be."""
+        from kubernetes.stream import ws_client
+
+        stream: Any = ws_client
+        request = self._client.param_serialize("GET", path, auth_settings=["BearerToken"])
+        url, headers = stream.get_websocket_url(request[1]), request[2]
+        return stream.create_websocket(self._client.configuration, url, headers)
+
     def _all(self, path: str, kind: type[Item], what: str) -> list[Item]:
         """Every object of a list, page by page. An expired list is asked for again, as a whole."""
         found: list[Item] = []
@@ -163,25 +181,37 @@ class Api:
             ) from None
 
     def _body(self, path: str, what: str) -> bytes:
+        status, body = self.call("GET", path)
+        if status != 200:
+            raise _refused(status, what, f"{self.server}{path}")
+        return body
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> tuple[int, bytes]:
+        """One request: the answer's status and body. CollectFailed: the server does not answer."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        accept = {"Accept": "application/json"}
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = content_type
         try:
             request = self._client.param_serialize(
-                "GET", path, header_params=accept, auth_settings=["BearerToken"]
+                method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
             )
             answer: Any = self._client.call_api(*request, _request_timeout=self._timeout_s)
-            body = bytes(answer.read())
+            return int(answer.status), bytes(answer.read())
         except (ApiException, HTTPError, OSError) as error:
             raise CollectFailed(
                 f"the API server does not answer: {type(error).__name__}",
                 where=self.server,
                 hint="is the cluster up and the kubeconfig the right one? (kubectl get nodes)",
             ) from None
-        if answer.status != 200:
-            raise _refused(int(answer.status), what, f"{self.server}{path}")
-        return body
 
 
 class _Expired(CollectFailed):
@@ -193,7 +223,7 @@ def _load(config: Any, configuration: Any, kubeconfig: str | None, context: str 
     try:
         config.load_kube_config(kubeconfig, context, configuration, persist_config=False)
     except config.ConfigException:
-        if kubeconfig or context:
+        if kubeconfig or context or "KUBERNETES_SERVICE_HOST" not in os.environ:
             raise
         config.load_incluster_config(configuration)
 

@@ -51,11 +51,12 @@ class Owner(_Json):
 
 
 class Typed(_Json):
-    """A node's address or condition."""
+    """A node's address, or a condition of a node or a pod."""
 
     type: str = ""
     address: str = ""
     status: str = ""
+    message: str | None = None
 
 
 class NodeInfo(_Json):
@@ -114,9 +115,26 @@ class PodIp(_Json):
     ip: str = ""
 
 
+class Because(_Json):
+    """Why a container does not run."""
+
+    reason: str | None = None
+    message: str | None = None
+
+
+class ContainerState(_Json):
+    """One of the three is there."""
+
+    running: dict[str, str] | None = None
+    waiting: Because | None = None
+    terminated: Because | None = None
+
+
 class Container(_Json):
     """A container of a spec or of a status."""
 
+    name: str = ""
+    state: ContainerState | None = None
     image: str | None = None
     ready: bool | None = None
     command: list[str] | None = None
@@ -127,6 +145,9 @@ class PodStatus(_Json):
     """status of a Pod."""
 
     phase: str = "Unknown"
+    reason: str | None = None
+    message: str | None = None
+    conditions: list[Typed] | None = None
     pod_ip: str | None = msgspec.field(name="podIP", default=None)
     pod_ips: list[PodIp] | None = msgspec.field(name="podIPs", default=None)
     start_time: str | None = None

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tracer.core.case import Case
-from tracer.core.words import end_word, programs, watcher
+from tracer.core.words import end_word, programs, said_of, watcher
 from tracer.model.bundle import AgentEnd
 from tracer.model.path import Outcome
 from tracer.model.request import End
@@ -95,7 +95,7 @@ def _answers(case: Case) -> Iterator[str]:
 
 def _troubles(case: Case) -> Iterator[str]:
     for trouble in case.bundle.troubles:
-        yield f"{trouble.what}; {trouble.hint}." if trouble.hint else f"{trouble.what}."
+        yield said_of(trouble)
 
 
 def _agents(case: Case) -> Iterator[str]:

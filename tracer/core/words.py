@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tracer.model.bundle import AgentReport
+from tracer.model.bundle import AgentReport, Trouble
 from tracer.model.path import Way
 from tracer.model.request import CheckRequest, End, EndKind, ProbeKind, ProbePlan, Request
 from tracer.model.state import NodeState
@@ -26,6 +26,12 @@ def programs(state: NodeState) -> Iterator[str]:
             listed = ", ".join(f"{one.name or 'a program'} ({one.hook})" for one in found[:3])
             more = f" and {len(found) - 3} more" if len(found) > 3 else ""
             yield f"What {listed}{more} on {ifname} of {state.node} does is in no table."
+
+
+def said_of(trouble: Trouble) -> str:
+    """What could not be collected, and what to try, as one sentence."""
+    text = f"{trouble.what}; {trouble.hint}" if trouble.hint else trouble.what
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def end_word(end: End) -> str:

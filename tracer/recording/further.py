@@ -103,17 +103,16 @@ class Further:
         if third is None:
             return
         self._progress(f"testing the underlay from a third node, {third}")
+        patience_s = THIRD_NODE_S + session.way.patience_s
         session.start({third: Start(protocol=PROTOCOL, version=__version__, node=third, pair=None)})
         session.listen(
             lambda: third in session.ready or third in session.gone,
-            time.monotonic() + THIRD_NODE_S,
+            time.monotonic() + patience_s,
         )
         if third not in session.ready:
-            session.trouble(
-                third,
-                f"the agent on {third} was not ready in {THIRD_NODE_S:g} s",
-                "",
-            )
+            if third not in session.gone:
+                what = f"the agent on {third} was not ready in {patience_s:g} s"
+                session.trouble(third, what, "")
             return
         self._send_datagrams(third, receiver, port)
         session.send(third, Stop())

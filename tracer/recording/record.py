@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 import msgspec
 
 from tracer import __version__
-from tracer.collect.kube import Api
 from tracer.collect.kube_questions import traced
 from tracer.core.case import Case
 from tracer.core.facts import Facts
@@ -28,6 +27,7 @@ from tracer.model.request import EndKind, ProbeKind, ProbePlan, Request
 from tracer.recording.ends import of_ends, resolve, wanted
 from tracer.recording.further import Further
 from tracer.recording.peers import Peers
+from tracer.recording.reach import REMOVING, Reach
 from tracer.recording.session import Session
 
 INTERVAL_MS = 10
@@ -46,11 +46,7 @@ class Order(Record, frozen=True, kw_only=True):
     predict: bool = False
     """Read the nodes' tables, and send nothing."""
     active: bool
-    kubeconfig: str | None
-    context: str | None
-    node_exec: str
-    agent: str | None
-    timeout_s: float
+    reach: Reach
     family: int | None = None
     """4 or 6; None: IPv4 where both ends have it."""
 
@@ -62,7 +58,7 @@ class Recorder:
         words = (order.source, order.destination)
         asked = wanted(words, order.namespace)
         progress("reading pods and leases")
-        api = Api(order.kubeconfig, order.context, order.timeout_s)
+        api = order.reach.api()
         cluster, self._not_permitted = traced(api, asked)
         self._probe_id = os.getpid() & 0xFFFF
         source, destination = resolve(words, order.namespace, cluster, order.family)
@@ -78,7 +74,9 @@ class Recorder:
             predict=order.predict,
         )
         self._progress = progress
-        self._session = Session(order.node_exec, order.agent)
+        sends = order.plan is not None
+        way = order.reach.way(api, order.passive_s or 0.0, sends=sends)
+        self._session = Session(way)
         self._created_at = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
         self._peers = Peers(self._request, cluster, self._session.nodes)
         probe = self._first_probe(order.plan) if order.plan is not None else None
@@ -102,10 +100,12 @@ class Recorder:
             if request.active and set(nodes) <= set(session.ready):
                 self._further.run(self.bundle)
         finally:
+            if self._order.reach.ephemeral:
+                self._progress(REMOVING)
             session.stop(patience_s=3.0)
         if not session.nodes and not session.observations:
             first = session.troubles[0]
-            raise CollectFailed(first.what, where=self._order.node_exec, hint=first.hint)
+            raise CollectFailed(first.what, where=session.way.where, hint=first.hint)
 
     def bundle(self) -> Bundle:
         """Everything recorded so far."""
@@ -127,12 +127,13 @@ class Recorder:
     def _await_ready(self, nodes: list[str]) -> None:
         session = self._session
         self._progress(f"starting agents on {' and '.join(nodes)}")
-        deadline = time.monotonic() + self._order.timeout_s
+        patience_s = self._order.reach.timeout_s + session.way.patience_s
+        deadline = time.monotonic() + patience_s
         session.listen(lambda: set(nodes) <= set(session.ready) | session.gone, deadline)
         for node in session.listening() - set(session.ready):
             session.trouble(
                 node,
-                f"the agent on {node} was not ready in {self._order.timeout_s:g} s",
+                f"the agent on {node} was not ready in {patience_s:g} s",
                 "give it more time: --timeout SECONDS",
             )
 

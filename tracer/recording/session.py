@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from tracer import __version__
 from tracer.bundle.limits import MOST_OBSERVATIONS
-from tracer.collect.transport import Channel, Item, StreamEnd, agent_line, sudo_hint
+from tracer.collect.transport import Channel, Item, StreamEnd, Way
 from tracer.errors import FlantraceError
 from tracer.model.bundle import AgentEnd, AgentReport, Trouble
 from tracer.model.message import (
@@ -39,16 +40,26 @@ BACKLOG = 100_000
 """Lines waiting to be taken; beyond it the pipes fill, and the rings count what they lose."""
 
 
+AT_ONCE = 1000
+"""Lines taken between two looks at the clock: agents need our heartbeats in a flood, too."""
+
+
+CLOSING_S = 3.0
+"""How long all agents together may take to be made to leave."""
+
+
 class Session:
     """Starts the agents, listens to all of them at once, and keeps what they say."""
 
-    def __init__(self, template: str, agent: str | None) -> None:
-        self._template = template
-        self._agent = agent
+    def __init__(self, way: Way) -> None:
+        self.way = way
         self._queue: queue.Queue[tuple[str, Item]] = queue.Queue(BACKLOG)
         self._channels: dict[str, Channel] = {}
         self._heard: dict[str, float] = {}
         self._beaten = 0.0
+        self._over = False
+        self._greeted: set[str] = set()
+        self._dismissed: set[str] = set()
         self.ready: dict[str, Ready] = {}
         self.nodes: dict[str, NodeState] = {}
         self.byes: dict[str, Bye] = {}
@@ -62,8 +73,7 @@ class Session:
         """Start all agents at once. One that cannot be started is a trouble, not an end."""
         for node, start in starts.items():
             try:
-                words = agent_line(self._template, self._agent, node)
-                channel = Channel(node, words, self._sink)
+                channel = self.way.open(node, self._sink)
             except FlantraceError as error:
                 self.trouble(node, error.what, error.hint)
                 self.gone.add(node)
@@ -82,6 +92,8 @@ class Session:
         """Hand a line to one agent, if it still listens."""
         channel = self._channels.get(node)
         if channel is not None:
+            if isinstance(message, Stop):
+                self._dismissed.add(node)
             channel.send(message)
 
     def listen(self, until: Callable[[], bool], deadline: float) -> bool:
@@ -93,7 +105,7 @@ class Session:
             try:
                 node, item = self._queue.get(timeout=min(left, BEAT_S / 2))
                 self._take(node, item)
-                while True:
+                for _ in range(AT_ONCE):
                     self._take(*self._queue.get_nowait())
             except queue.Empty:
                 pass
@@ -110,22 +122,38 @@ class Session:
         return set(self._channels) - self.gone
 
     def stop(self, patience_s: float) -> None:
-        """Tell all agents to detach, take what they still have, and see them off."""
-        for node in self.listening():
-            self.send(node, Stop())
-        self.listen(lambda: not self.listening(), time.monotonic() + patience_s)
-        for node in self.listening():
-            self.trouble(
-                node, f"the agent on {node} did not end in time", "its records are partial"
-            )
-        for channel in self._channels.values():
-            channel.close(0.5)
+        """Tell all agents to detach, take what they still have, and see them off.
+
+        One that has not begun has nothing, and is not waited for.
+        """
+        try:
+            for node in self.listening():
+                self.send(node, Stop())
+            deadline = time.monotonic() + patience_s
+            self.listen(lambda: not self.listening() & self._greeted, deadline)
+            for node in self.listening():
+                if node in self._greeted:
+                    what = f"the agent on {node} did not end in time"
+                    self.trouble(node, what, "its records are partial")
+                elif not any(one.node == node for one in self.troubles):
+                    self.trouble(node, f"the agent on {node} had not begun yet", "")
+        finally:
+            self._over = True
+            until = time.monotonic() + CLOSING_S
+            for thread in [self._release(channel) for channel in self._channels.values()]:
+                thread.join(max(0.0, until - time.monotonic()))
+            for left in self.way.close():
+                self.trouble(left.node, left.what, left.hint)
 
     def release(self, node: str) -> None:
         """Let go of an agent that is gone, in the background: one that hangs holds up nobody."""
-        channel = self._channels.get(node)
-        if channel is not None:
-            threading.Thread(target=channel.close, args=(0.5,), daemon=True).start()
+        if node in self._channels:
+            self._release(self._channels[node])
+
+    def _release(self, channel: Channel) -> threading.Thread:
+        thread = threading.Thread(target=channel.close, args=(0.5,), daemon=True)
+        thread.start()
+        return thread
 
     def reports(self) -> dict[str, AgentReport]:
         """What is known of every agent that was to run."""
@@ -145,7 +173,11 @@ class Session:
         )
 
     def _sink(self, node: str, item: Item) -> None:
-        self._queue.put((node, item))
+        """From a channel's thread: its waiting here is the stream's back-pressure."""
+        while not self._over:
+            with contextlib.suppress(queue.Full):
+                self._queue.put((node, item), timeout=BEAT_S)
+                return
 
     def _take(self, node: str, item: Item) -> None:
         self._heard[node] = time.monotonic()
@@ -160,11 +192,14 @@ class Session:
                 self.sent.append(item)
             case Ready():
                 self.ready[node] = item
-            case Bye():
+            case Bye() if node in self._dismissed:
                 self.byes[node] = item
+            case Bye():
+                self._left_early(node)
             case Problem():
                 self.trouble(node, item.what, item.hint)
             case Hello():
+                self._greeted.add(node)
                 self._greet(node, item)
             case StreamEnd():
                 self._end(node, item)
@@ -178,6 +213,13 @@ class Session:
                 f"install flantrace {__version__} on {node}, or pass --agent",
             )
 
+    def _left_early(self, node: str) -> None:
+        """It has detached, and what passed since then was not seen."""
+        if not any(one.node == node for one in self.troubles):
+            what = f"the agent on {node} left before it was told to"
+            self.trouble(node, what, "somebody ended it, or its pod; trace again")
+        self.gone.add(node)
+
     def _end(self, node: str, end: StreamEnd) -> None:
         if node in self.gone:
             return  # given up before, for a reason that was said
@@ -185,14 +227,17 @@ class Session:
         if node in self.byes:
             return
         said = end.said.strip().splitlines()
-        tail = f": {said[-1]}" if said else ""
-        if end.garbage is not None:
+        last = end.why or (said[-1] if said else "")
+        tail = f": {last}" if last else ""
+        if end.refused is not None:
+            self.trouble(node, end.refused.what, end.refused.hint)
+        elif end.garbage is not None:
             what = f"the agent on {node} said something that is not understood: {end.garbage}"
+            self.trouble(node, what, end.hint)
         elif node in self.ready:
-            what = f"the agent on {node} stopped answering{tail}"
+            self.trouble(node, f"the agent on {node} stopped answering{tail}", end.hint)
         else:
-            what = f"no agent could be started on {node}{tail}"
-        self.trouble(node, what, sudo_hint(end.said))
+            self.trouble(node, f"no agent could be started on {node}{tail}", end.hint)
 
     def _keep_alive(self) -> None:
         """Our sign of life to all; an agent without one is given up."""

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from tracer import __version__
-from tracer.collect.kube import Api
 from tracer.collect.kube_questions import everything
 from tracer.core.leases import leases
 from tracer.core.promised import with_promised
@@ -21,6 +20,7 @@ from tracer.model.message import PROTOCOL, Start, Stop
 from tracer.model.packet import Ip
 from tracer.model.record import Record
 from tracer.model.request import CheckRequest
+from tracer.recording.reach import REMOVING, Reach
 from tracer.recording.session import Session
 
 AT_ONCE = 32
@@ -40,12 +40,7 @@ class Survey(Record, frozen=True, kw_only=True):
     """None: all."""
     agents: bool = True
     """False: only what the API shows."""
-    kubeconfig: str | None
-    context: str | None
-    node_exec: str
-    """Not used without agents."""
-    agent: str | None
-    timeout_s: float
+    reach: Reach
 
 
 class Surveyor:
@@ -56,12 +51,13 @@ class Surveyor:
         progress("reading nodes, pods and leases")
         self._order = order
         self._created_at = _now()
-        api = Api(order.kubeconfig, order.context, order.timeout_s)
+        api = order.reach.api()
         self._cluster, self._not_read = everything(api)
         self._nodes = self._to_read(api.server)
         self._leases = leases(self._cluster)
         self._progress = progress
-        self._session = Session(order.node_exec, order.agent)
+        self._session = Session(order.reach.way(api))
+        self._patience_s = order.reach.timeout_s + self._session.way.patience_s
         self._until: dict[str, float] = {}
         """Node -> when its agent is given up."""
         self._told: set[str] = set()
@@ -76,6 +72,8 @@ class Surveyor:
                 self._await_one()
                 self._see_off()
         finally:
+            if self._order.reach.ephemeral:
+                self._progress(REMOVING)
             session.stop(FAREWELL_S)
 
     def bundle(self) -> Bundle:
@@ -114,7 +112,7 @@ class Surveyor:
         return named or tuple(known)
 
     def _start(self, node: str) -> None:
-        self._until[node] = time.monotonic() + self._order.timeout_s
+        self._until[node] = time.monotonic() + self._patience_s
         start = Start(
             protocol=PROTOCOL,
             version=__version__,
@@ -159,7 +157,7 @@ class Surveyor:
                 if node not in self._told:
                     session.trouble(
                         node,
-                        f"the agent on {node} was not ready in {self._order.timeout_s:g} s",
+                        f"the agent on {node} was not ready in {self._patience_s:g} s",
                         "give it more time: --timeout SECONDS",
                     )
                 session.gone.add(node)

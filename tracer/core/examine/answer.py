@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tracer.core.facts import Facts
-from tracer.core.words import programs
+from tracer.core.words import programs, said_of
 from tracer.model.diagnosis import Finding, Severity
 from tracer.model.examination import Reach
 from tracer.model.path import Outcome
@@ -100,7 +100,7 @@ def remarks(told: Told) -> Iterator[str]:
     yield from _for_another(told)
     yield from (line for node in told.read for line in programs(told.facts.state(node)))
     for trouble in bundle.troubles:
-        yield f"{trouble.what}; {trouble.hint}." if trouble.hint else f"{trouble.what}."
+        yield said_of(trouble)
     for lease in told.facts.leases:
         if lease.defect is not None and lease.node in told.asked:
             yield f"Peers ignore the lease of {lease.node}: {lease.defect}."

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
-from tracer.lab.apiserver import resources, watch, writes
+from tracer.lab.apiserver import execs, resources, watch, writes
+from tracer.lab.apiserver.execs import Enter
 from tracer.lab.apiserver.failures import ApiFailure, bad_request
 from tracer.lab.apiserver.resources import Object
 from tracer.lab.apiserver.store import Store, key_of
@@ -19,8 +21,11 @@ from tracer.lab.apiserver.target import Target, number, table_query, target_of
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def application(store: Store) -> Starlette:
-    """The API over that store."""
+def application(store: Store, enter: Enter) -> Starlette:
+    """The API over that store; `enter` says how commands get into pods."""
+
+    async def execute(socket: WebSocket) -> None:
+        await execs.execute(store, enter, socket)
 
     async def answer(request: Request) -> Response:
         try:
@@ -34,6 +39,7 @@ def application(store: Store) -> Starlette:
             Route("/livez", _ok),
             Route("/readyz", _ok),
             Route("/{path:path}", answer, methods=METHODS),
+            WebSocketRoute("/{path:path}", execute),
         ]
     )
 

@@ -56,10 +56,12 @@ _EVENT_FIELDS = (
     "type",
 )
 
+NAMESPACES = Resource("namespaces", "Namespace", False, short=("ns",), has_status=True)
+
 RESOURCES = (
     Resource("configmaps", "ConfigMap", namespaced=True, short=("cm",)),
     Resource("events", "Event", namespaced=True, short=("ev",), fields=_EVENT_FIELDS),
-    Resource("namespaces", "Namespace", False, short=("ns",), has_status=True),
+    NAMESPACES,
     Resource(
         "nodes", "Node", False, short=("no",), has_status=True, fields=("spec.unschedulable",)
     ),

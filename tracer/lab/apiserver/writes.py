@@ -4,9 +4,10 @@ import copy
 import json
 from typing import Any
 
+from tracer.lab.apiserver import kubelet
 from tracer.lab.apiserver.failures import ApiFailure, bad_request, invalid, unsupported_media
 from tracer.lab.apiserver.patches import PatchRefused, json_patch, merge_patch, strategic_merge
-from tracer.lab.apiserver.resources import Object
+from tracer.lab.apiserver.resources import NAMESPACES, Object
 from tracer.lab.apiserver.store import Store
 from tracer.lab.apiserver.target import Target
 from tracer.lab.apiserver.validation import check_change, check_shape
@@ -36,7 +37,12 @@ def create(store: Store, target: Target, body: bytes, *, dry: bool) -> Object:
             del each["metadata"]["namespace"]
         elif given != target.namespace:
             raise bad_request("the namespace of the object does not match that of the request")
+        each = kubelet.named(each)
     each = check_shape(target.resource, each)
+    if target.namespace:
+        store.one(NAMESPACES, ("", target.namespace))
+    if target.resource.plural == "pods":
+        each = kubelet.started(store, each)
     return each if dry else store.create(target.resource, each)
 
 

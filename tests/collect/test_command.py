@@ -9,16 +9,18 @@ import pytest
 
 from tracer import __version__
 from tracer.bundle import codec
-from tracer.collect.transport import Channel, Item, StreamEnd, agent_line, own_command
+from tracer.collect.command import CommandChannel, agent_line, own_command
+from tracer.collect.transport import Item, StreamEnd
 from tracer.errors import UsageError
 from tracer.model.message import PROTOCOL, Beat, Hello
 
 Heard = queue.Queue[tuple[str, Item]]
 
 
-def channel(script: str) -> tuple[Channel, Heard]:
+def channel(script: str) -> tuple[CommandChannel, Heard]:
     heard: Heard = queue.Queue()
-    started = Channel("node-a", [sys.executable, "-c", script], lambda *item: heard.put(item))
+    words = [sys.executable, "-c", script]
+    started = CommandChannel("node-a", words, lambda *item: heard.put(item))
     return started, heard
 
 

@@ -1,0 +1,1 @@
+"""What flantrace puts into a cluster, and how it gets there and away again."""

@@ -1,0 +1,33 @@
+"""What an installation may be told."""
+
+from tracer.model.record import Record
+
+DEFAULT_IMAGE: str | None = None
+"""The image of the release. None: none was published, so `--image` is required."""
+
+NAMESPACE = "flantrace"
+
+PATHS = ("/run/flannel", "/run/netns", "/etc/cni/net.d", "/var/lib/cni")
+"""Folders of a node that an agent reads; each exists where flannel has run a pod."""
+
+K3S_PATHS = (
+    "/run/flannel",
+    "/run/netns",
+    "/var/lib/cni",
+    "/var/lib/rancher/k3s/agent/etc/cni/net.d",
+    "/var/lib/rancher/k3s/agent/etc/flannel",
+)
+"""Where k3s has the same. Its containerd's configuration lies beside them, and may hold a
+registry's password: hence not the folder above."""
+
+
+class Settings(Record, frozen=True, kw_only=True):
+    """One installation, as asked for."""
+
+    image: str
+    namespace: str = NAMESPACE
+    pull_policy: str | None = None
+    """Of the image: Always, IfNotPresent or Never; None: as Kubernetes chooses by the tag."""
+    passive_only: bool = False
+    """No agent may enter a pod's namespace: nothing is sent, the pods' own traffic is watched."""
+    paths: tuple[str, ...] = PATHS
