@@ -37,6 +37,7 @@ HOMES = {
     "dpkt": {"capture/"},
     "jinja2": {"render/html.py"},
     "pcapng": {"capture/"},
+    "yaml": {"install/as_yaml.py"},
     "pyroute2": {"collect/clsact.py", "lab/"},
     "starlette": {"lab/apiserver/"},
     "uvicorn": {"lab/apiserver/"},

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from tests.collect.nodes import POD, Overlay, overlay
 from tests.collect.test_snapshot import OVER_IPV4, OVER_IPV6
-from tracer.capture.node_files import node_state, veth_of
+from tracer.capture.node_files import node_state
 from tracer.collect.snapshot import snapshot
+from tracer.core.ports import host_end
 from tracer.model.state import Counters, Link, NodeState
 
 pytestmark = pytest.mark.kernel
@@ -134,6 +135,4 @@ def test_the_pod_s_veth_is_found_by_neighbour_and_bridge(
     both: tuple[NodeState, NodeState],
 ) -> None:
     saved, ours = both
-    veth = veth_of(saved, POD["a"])
-    assert veth is not None
-    assert veth.ifindex == ours.pods[0].host_ifindex
+    assert host_end(saved, POD["a"]) == ours.pods[0].host_ifindex

@@ -26,7 +26,8 @@ def net() -> Iterator[Overlay]:
 def found(net: Overlay, node: str, *ips: str) -> tuple[PodLink, ...]:
     def look() -> tuple[PodLink, ...]:
         with Netlink() as netlink:
-            return find_pods(netlink, ips, links(netlink))
+            pods, _ = find_pods(netlink, ips, links(netlink))
+            return pods
 
     return net.inside(node, look)
 

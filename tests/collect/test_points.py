@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import pytest
 from msgspec.structs import replace
 
-from tests.builders import CNI0, ETH0, FLANNEL, POD, VETH, state, underlay
+from tests.builders import CNI0, ETH0, FLANNEL, POD, VETH, mac, state, underlay
 from tests.collect.nodes import POD as REAL_POD
 from tests.collect.nodes import UNDERLAY, overlay
 from tracer.collect.points import RouteDevice, points, route_device
 from tracer.collect.snapshot import snapshot
 from tracer.model.observation import Device
-from tracer.model.state import Address, Link, NodeState, Vxlan
+from tracer.model.state import Address, FdbEntry, Link, NodeState, NotRead, Vxlan
 
 PEER = underlay("node-b")
 
@@ -159,3 +159,24 @@ def test_on_real_devices() -> None:
         assert net.inside("a", lambda: route_device(UNDERLAY["b"])) == net.ifindex("a", "eth0")
         assert net.inside("a", lambda: route_device(UNDERLAY["a"])) is None
         assert net.inside("a", lambda: route_device("203.0.113.9")) is None
+
+
+def test_a_pod_that_was_not_entered_is_watched_where_the_bridge_knows_it() -> None:
+    node = state("node-a")
+    refused = NotRead(what="pods", why="Operation not permitted")
+    pod = FdbEntry(ifindex=VETH, mac=mac("node-a", "pod"), state="reachable", flags=("master",))
+    node = replace(node, pods=(), fdb=(*node.fdb, pod), not_read=(refused,))
+    assert watched(node, {PEER: ETH0}) == HEALTHY
+    _, problems = points(node, peers=(), pods=(POD["node-a"],))
+    assert not problems
+
+
+def test_a_pod_that_neither_namespace_nor_bridge_shows_is_told_with_the_reason() -> None:
+    refused = NotRead(what="pods", why="Operation not permitted")
+    node = replace(state("node-a"), pods=(), not_read=(refused,))
+    found, problems = points(node, peers=(), pods=(POD["node-a"],), device_to=to({}))
+    assert Device.POD not in {point.device for point in found}
+    assert problems == (
+        f"pod {POD['node-a']}: its namespace was not entered (Operation not permitted), nor does a"
+        " bridge know it",
+    )

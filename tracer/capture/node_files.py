@@ -187,13 +187,3 @@ def _neighbours(index: Mapping[str, int]) -> Callable[[Sequence[Object]], tuple[
 
 def _rules(family: int) -> Callable[[Sequence[Object]], tuple[Rule, ...]]:
     return lambda found: iproute_routes.rules(found, family)
-
-
-def veth_of(state: NodeState, ip: str) -> Link | None:
-    """The host's end of a pod's veth pair, as neighbour and bridge tell it; None: they do not."""
-    macs = {entry.mac for entry in state.neighbours if entry.ip == ip and entry.mac is not None}
-    ports = [entry.ifindex for entry in state.fdb if entry.mac in macs and entry.dst is None]
-    links = {link.ifindex: link for link in state.links}
-    return next(
-        (links[port] for port in ports if port in links and links[port].kind != "bridge"), None
-    )

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tracer.capture.collecting import FileSigns, Kept
-from tracer.capture.node_files import veth_of
 from tracer.collect.points import points
 from tracer.core.leases import leases
+from tracer.core.ports import host_end
 from tracer.core.tables import Tables
 from tracer.model.cluster import ClusterState
 from tracer.model.observation import AttachedPoint, Device, Direction
@@ -180,9 +180,9 @@ def _points(
 
 def _veth(state: NodeState, ip: Ip, here: Sequence[Kept], taken: set[int]) -> AttachedPoint | None:
     """The host's end of the pod's veth pair: by the tables, else where its packets come in."""
-    link = veth_of(state, ip)
+    links = {link.ifindex: link for link in state.links}
+    link = links.get(host_end(state, ip) or 0)
     if link is None:
-        links = {link.ifindex: link for link in state.links}
         names = {link.ifname: link for link in state.links}
         entered = (
             links.get(one.bare.ifindex or 0) or names.get(one.ifname or "")

@@ -15,6 +15,7 @@ from tracer.cli.cleanup import cleanup
 from tracer.cli.diff import diff
 from tracer.cli.explain import explain
 from tracer.cli.importing import import_
+from tracer.cli.install import install, uninstall
 from tracer.cli.lab import lab
 from tracer.cli.predict import predict
 from tracer.cli.redact import redact
@@ -39,7 +40,9 @@ def flantrace() -> None:
     """Follow a packet from pod to pod over flannel's VXLAN, and name what stops it."""
 
 
-COMMANDS = (trace, check, predict, replay, report, diff, explain, redact, import_)
+COMMANDS = (
+    trace, check, predict, install, uninstall, replay, report, diff, explain, redact, import_,
+)  # fmt: skip
 """In the order in which people meet them."""
 
 for command in (*COMMANDS, lab, cleanup, agent):

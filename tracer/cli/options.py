@@ -16,6 +16,7 @@ from tracer.formats import Format, Look
 from tracer.install.settings import NAMESPACE
 
 if TYPE_CHECKING:
+    from tracer.collect.kube import Api
     from tracer.model.bundle import Bundle
     from tracer.recording.reach import Reach
 
@@ -66,10 +67,45 @@ output = _stacked(
     ),
 )
 
-cluster = _stacked(
-    click.option("--lab", "use_lab", is_flag=True, help="Use the lab's cluster and nodes."),
+kubeconfig = _stacked(
     click.option("--kubeconfig", type=click.Path(), help="As kubectl's."),
     click.option("--context", help="A context of the kubeconfig."),
+)
+
+
+def _timeout(words: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--timeout",
+        "timeout_s",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0.1),
+        default=15.0,
+        show_default=True,
+        help=words,
+    )
+
+
+def _pull_policy(words: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--pull-policy", type=click.Choice(("Always", "IfNotPresent", "Never")), help=words
+    )
+
+
+pull_policy = _pull_policy("When nodes pull it. Default: as Kubernetes chooses.")
+
+flantrace_namespace = click.option(
+    "--flantrace-namespace",
+    metavar="NAME",
+    default=NAMESPACE,
+    show_default=True,
+    help="Namespace of flantrace's own pods.",
+)
+
+server = _stacked(kubeconfig, _timeout("How long to wait for an answer of the API server."))
+
+cluster = _stacked(
+    click.option("--lab", "use_lab", is_flag=True, help="Use the lab's cluster and nodes."),
+    kubeconfig,
     click.option(
         "--node-exec",
         metavar="TEMPLATE",
@@ -88,27 +124,9 @@ cluster = _stacked(
         help="Make a pod on each node concerned, and remove it afterwards: nothing is installed.",
     ),
     click.option("--image", metavar="REF", help="With --ephemeral: flantrace's image."),
-    click.option(
-        "--pull-policy",
-        type=click.Choice(("Always", "IfNotPresent", "Never")),
-        help="With --ephemeral: when nodes pull it. Default: as Kubernetes chooses.",
-    ),
-    click.option(
-        "--flantrace-namespace",
-        metavar="NAME",
-        default=NAMESPACE,
-        show_default=True,
-        help="Namespace of flantrace's own pods.",
-    ),
-    click.option(
-        "--timeout",
-        "timeout_s",
-        metavar="SECONDS",
-        type=click.FloatRange(min=0.1),
-        default=15.0,
-        show_default=True,
-        help="How long to wait for the API server, and for an agent to be ready.",
-    ),
+    _pull_policy("With --ephemeral: when nodes pull it. Default: as Kubernetes chooses."),
+    flantrace_namespace,
+    _timeout("How long to wait for the API server, and for an agent to be ready."),
 )
 
 reach = _stacked(
@@ -205,6 +223,15 @@ def text_of(value: object) -> str | None:
 def seconds_of(value: object) -> float:
     """--timeout."""
     return value if isinstance(value, float) else 15.0
+
+
+def api(words: Mapping[str, object]) -> Api:
+    """The API server that the options of `server` mean."""
+    from tracer.collect.kube import Api
+
+    return Api(
+        text_of(words["kubeconfig"]), text_of(words["context"]), seconds_of(words["timeout_s"])
+    )
 
 
 def way_to_nodes(words: Mapping[str, object]) -> Reach:

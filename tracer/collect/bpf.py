@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracer.collect import btf, hooks, layout, symbols, syscall
+from tracer.collect.capabilities import lacking
 from tracer.collect.convert import Converter
 from tracer.collect.pairing import Filter, flags
 from tracer.collect.quiet import environment, stderr_kept
@@ -60,6 +61,12 @@ class Watch:
         Raises NotSupported, NotPermitted, CollectFailed; ValueError for a filter of no meaning.
         """
         self.problems: list[str] = []
+        if missing := lacking():
+            raise NotPermitted(
+                f"packets are not watched: the agent lacks {missing}",
+                where="bpf()",
+                hint="run it as root, or let it have them (docs/reference/privileges.md)",
+            )
         types = btf.load()
         reasons = symbols.reasons(types)
         drops = self._drop_flags(types, reasons)

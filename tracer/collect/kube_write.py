@@ -49,6 +49,8 @@ NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
 PODS = Resource("v1", "Pod", "pods")
 EVENTS = Resource("v1", "Event", "events")
 DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
+ROLE_BINDINGS = Resource(RBAC, "RoleBinding", "rolebindings")
+ROLES = Resource(RBAC, "Role", "roles")
 CLUSTER_ROLES = Resource(RBAC, "ClusterRole", "clusterroles", namespaced=False)
 RESOURCES = (
     NAMESPACES,
@@ -57,7 +59,7 @@ RESOURCES = (
     Resource("v1", "ServiceAccount", "serviceaccounts"),
     DAEMON_SETS,
     CLUSTER_ROLES,
-    Resource(RBAC, "Role", "roles"),
+    ROLES,
 )
 
 
@@ -147,10 +149,12 @@ class Writer:
             return _object(said, f"{self.server}{path}")
         verb = _verb(method, name)
         where = f"{self.server}{path.partition('?')[0]}"
-        raise _refused(status, said, _Attempt(verb, resource, namespace, name), where)
+        raise refused(status, said, Attempt(verb, resource, namespace, name), where)
 
 
-class _Attempt(NamedTuple):
+class Attempt(NamedTuple):
+    """Something that was asked of the API server."""
+
     verb: str
     resource: Resource
     namespace: str | None
@@ -189,7 +193,7 @@ def _object(said: bytes, where: str) -> Object:
         ) from None
 
 
-def _refused(status: int, said: bytes, attempt: _Attempt, where: str) -> FlantraceError:
+def refused(status: int, said: bytes, attempt: Attempt, where: str) -> FlantraceError:
     """The API server's answer in our own family of errors, with its own words."""
     words = ""
     with contextlib.suppress(CollectFailed):

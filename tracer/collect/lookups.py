@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from tracer.collect import words
 from tracer.collect.netlink import Netlink
 from tracer.collect.routes import route_to
+from tracer.core.ports import host_end
 from tracer.model.observation import AttachedPoint, Device
 from tracer.model.packet import Ip
 from tracer.model.state import Link, Lookup, NodeState
@@ -20,18 +21,27 @@ def lookups(
     from the VTEP's own address. Two pods of one node are bridged: nothing is routed.
     """
     with Netlink() as netlink:
-        return tuple(_Asking(netlink, state, points).all(pair, peers))
+        return tuple(_Asking(netlink, state, points, pair).all(pair, peers))
 
 
 class _Asking:
     """One node's devices, and what the kernel says of them."""
 
-    def __init__(self, netlink: Netlink, state: NodeState, points: Sequence[AttachedPoint]) -> None:
+    def __init__(
+        self,
+        netlink: Netlink,
+        state: NodeState,
+        points: Sequence[AttachedPoint],
+        pair: tuple[Ip, Ip],
+    ) -> None:
         self._netlink = netlink
         self._links = {link.ifindex: link for link in state.links}
         self._points = points
         self._own = {one.ip for one in state.addresses}
         self._veths = {pod.ip: pod.host_ifindex for pod in state.pods}
+        for ip in pair:
+            if (end := host_end(state, ip)) is not None:
+                self._veths[ip] = end
 
     def all(self, pair: tuple[Ip, Ip], peers: Sequence[Ip]) -> Iterator[Lookup]:
         here = [ip for ip in pair if ip in self._own or ip in self._veths]

@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from tracer.collect.capabilities import effective
 from tracer.collect.netlink import RTM_GETNSID, Netlink, attribute, attributes
 
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
-_NAMED = ("/run/netns", "/var/run/netns", "/var/run/docker/netns")
+NAMED = ("/run/netns", "/var/run/netns", "/var/run/docker/netns")
 _NETNSA_NSID, _NETNSA_FD = 1, 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -67,23 +68,31 @@ def opened(path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def others() -> dict[int, str]:
-    """inode -> path of every namespace but our own: the named ones, and those of processes."""
+def others() -> tuple[dict[int, str], OSError | None]:
+    """inode -> path of every namespace but our own: the named ones, and those of processes.
+
+    And why processes do not tell theirs, where that is for want of CAP_SYS_PTRACE.
+    """
     found: dict[int, str] = {}
+    refused: OSError | None = None
+    entitled = "SYS_PTRACE" in effective()
     own = os.stat("/proc/thread-self/ns/net")
     for path in _candidates():
         try:
             seen = os.stat(path)
+        except PermissionError as error:
+            refused = refused if entitled else error  # else it is another's, such as a sandbox's
+            continue
         except OSError:
-            continue  # the process is gone, or another user's
+            continue  # the process is gone
         # /run/netns may hold plain files whose mount is gone: those are on another device
         if seen.st_dev == own.st_dev and seen.st_ino != own.st_ino:
             found.setdefault(seen.st_ino, path)
-    return found
+    return found, refused
 
 
 def _candidates() -> Iterator[str]:
-    for folder in _NAMED:
+    for folder in NAMED:
         with contextlib.suppress(OSError):
             yield from (f"{folder}/{name}" for name in sorted(os.listdir(folder)))
     with contextlib.suppress(OSError):

@@ -6,8 +6,10 @@ end is a device here: the kernel numbers the namespaces at both ends of a veth p
 """
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from tracer.collect.links import links as read_links
 from tracer.collect.neighbours import addresses, neighbours
@@ -18,19 +20,21 @@ from tracer.errors import NotFound, NotPermitted
 from tracer.model.packet import Ip
 from tracer.model.state import Address, Link, PodLink
 
+Found: TypeAlias = tuple[tuple[PodLink, ...], OSError | None]
 
-def find_pods(netlink: Netlink, ips: Sequence[Ip], links: Iterable[Link]) -> tuple[PodLink, ...]:
+
+def find_pods(netlink: Netlink, ips: Sequence[Ip], links: Iterable[Link]) -> Found:
     """The pods that hold `ips` and live on the node of `netlink`, whose devices are `links`.
 
     Where two namespaces hold one address (a sandbox left over), the one that is up counts.
-    OSError: no namespace could be entered for lack of privilege.
+    And, where some are missing, why a namespace could not be looked into, if one could not.
     """
     best: dict[Ip, PodLink] = {}
     if not ips:
-        return ()
+        return (), None
     numbers = {link.peer_netnsid for link in links} - {None}
-    refused: OSError | None = None
-    for path, fd in _likely_first(netlink, numbers):
+    paths, refused = others()
+    for path, fd in _likely_first(netlink, paths, numbers):
         try:
             found = _look_inside(fd, path, set(ips))
         except OSError as error:
@@ -41,16 +45,24 @@ def find_pods(netlink: Netlink, ips: Sequence[Ip], links: Iterable[Link]) -> tup
                 best[pod.ip] = pod
         if all(ip in best and best[ip].up for ip in ips):
             break
-    if refused and not best:
-        raise refused
-    return tuple(best[ip] for ip in dict.fromkeys(ips) if ip in best)
+    pods = tuple(best[ip] for ip in dict.fromkeys(ips) if ip in best)
+    return pods, refused if len(pods) < len(set(ips)) else None
+
+
+def why_closed(refused: OSError) -> str:
+    """Why a pod's namespace could not be looked into, in words."""
+    needed = {errno.EPERM: "CAP_SYS_ADMIN", errno.EACCES: "CAP_SYS_PTRACE"}.get(refused.errno or 0)
+    said = refused.strerror or str(refused)
+    return f"{said}, it takes {needed}" if needed is not None else said
 
 
 def pod_netns_fd(ip: Ip) -> int:
     """An open descriptor of the namespace of the pod `ip` of this node; the caller closes it."""
     try:
         with Netlink() as netlink:
-            pods = find_pods(netlink, (ip,), read_links(netlink))
+            pods, refused = find_pods(netlink, (ip,), read_links(netlink))
+        if refused is not None:
+            raise refused
         for pod in pods:
             fd = os.open(pod.found_in, os.O_RDONLY | os.O_CLOEXEC)
             if os.fstat(fd).st_ino == pod.netns:
@@ -58,9 +70,9 @@ def pod_netns_fd(ip: Ip) -> int:
             os.close(fd)  # the process went, and its number to another
     except PermissionError as error:
         raise NotPermitted(
-            f"the network namespace of pod {ip} cannot be entered: {error.strerror}",
+            f"the network namespace of pod {ip} cannot be entered: {why_closed(error)}",
             where=os.uname().nodename,
-            hint="run the agent as root (CAP_SYS_ADMIN)",
+            hint="let the agent have it, or trace with --passive, which does without",
         ) from error
     except OSError as error:
         raise _not_found(ip, error.strerror or str(error)) from error
@@ -75,10 +87,12 @@ def _not_found(ip: Ip, why: str) -> NotFound:
     )
 
 
-def _likely_first(netlink: Netlink, numbers: set[int | None]) -> Iterator[tuple[str, int]]:
-    """(path, descriptor) of each other namespace; those at the far end of a device here first."""
+def _likely_first(
+    netlink: Netlink, paths: Mapping[int, str], numbers: set[int | None]
+) -> Iterator[tuple[str, int]]:
+    """(path, descriptor) of each namespace; those at the far end of a device here first."""
     later: list[str] = []
-    for inode, path in others().items():
+    for inode, path in paths.items():
         with contextlib.suppress(FileNotFoundError), opened(path) as fd:
             if os.fstat(fd).st_ino != inode:
                 continue

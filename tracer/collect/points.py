@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from tracer.collect.netlink import Netlink
 from tracer.collect.routes import way_to
+from tracer.core.ports import closed, host_end
 from tracer.model.observation import AttachedPoint, Device
 from tracer.model.packet import Ip
 from tracer.model.state import Link, NodeState
@@ -42,7 +43,8 @@ def points(
     """
     devices = {link.ifindex: link for link in state.links}
     found: dict[int, AttachedPoint] = {}
-    veths = [_host_veth(state, devices, ip) for ip in pods]
+    ends = (host_end(state, ip) for ip in pods)
+    veths = [end if end in devices else None for end in ends]
     vteps = _vteps(state, pair, device_to)
     roles: tuple[tuple[Device, Iterator[int | None]], ...] = (
         (Device.POD, iter(veths)),
@@ -61,13 +63,6 @@ def points(
                     ),
                 )
     return tuple(found.values()), tuple(_missing(state, found, pods))
-
-
-def _host_veth(state: NodeState, devices: dict[int, Link], ip: Ip) -> int | None:
-    for pod in state.pods:
-        if pod.ip == ip and pod.host_ifindex in devices:
-            return pod.host_ifindex
-    return None
 
 
 def _bridges(state: NodeState, devices: dict[int, Link], veths: list[int]) -> Iterator[int]:
@@ -126,8 +121,12 @@ def _missing(
     state: NodeState, found: dict[int, AttachedPoint], pods: Sequence[Ip]
 ) -> Iterator[str]:
     there = {pod.ip: pod for pod in state.pods}
+    why = closed(state)
     for ip in pods:
-        if ip not in there:
+        if ip not in there and why is not None:
+            if host_end(state, ip) not in found:
+                yield f"pod {ip}: its namespace was not entered ({why}), nor does a bridge know it"
+        elif ip not in there:
             yield f"pod {ip}: no network namespace of this node holds the address"
         elif there[ip].host_ifindex not in found:
             yield f"pod {ip}: its device {there[ip].ifname} is no veth that ends on this node"

@@ -6,6 +6,7 @@ import os
 import select
 import time
 
+from tracer.collect.capabilities import lacking
 from tracer.collect.flight import Answer, Flights, Launch, Terms, terms
 from tracer.collect.probe_icmp import EchoFlights
 from tracer.collect.probe_tcp import ConnectFlights
@@ -44,8 +45,10 @@ class Prober:
             self._flights = _flights(order, terms(order, netns_fd))
         except (OSError, ValueError) as error:
             self.close()
+            missing = lacking(("NET_RAW",)) if isinstance(error, PermissionError) else None
+            why = f"the agent lacks {missing}" if missing else str(error)
             raise CollectFailed(
-                f"probes from {order.src} cannot be sent: {error}",
+                f"probes from {order.src} cannot be sent: {why}",
                 where=os.uname().nodename,
                 hint="probes need root on the node and a running pod that still has this address",
             ) from error

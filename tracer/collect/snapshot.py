@@ -18,7 +18,7 @@ from tracer.collect.modules import vxlan_support
 from tracer.collect.neighbours import addresses, fdb, neighbours
 from tracer.collect.netlink import Netlink
 from tracer.collect.netns import own_inode
-from tracer.collect.pods import find_pods
+from tracer.collect.pods import find_pods, why_closed
 from tracer.collect.routes import routes, rules
 from tracer.collect.sysctls import sysctls
 from tracer.collect.tc_filters import filters, tcx_programs
@@ -100,12 +100,16 @@ class _Reading:
         return found
 
     def _pods(self, ips: Sequence[Ip], links: Sequence[Link]) -> tuple[PodLink, ...]:
-        before = len(self._not_read)
-        pods = self._part("pods", lambda: find_pods(self._netlink, ips, links))
-        if len(self._not_read) == before:
-            why = "no network namespace of this node holds the address"
-            there = {pod.ip for pod in pods}
-            self._not_read += [NotRead(what=f"pod {ip}", why=why) for ip in ips if ip not in there]
+        try:
+            pods, refused = find_pods(self._netlink, ips, links)
+        except OSError as error:
+            pods, refused = (), error
+        if refused is not None:
+            self._not_read.append(NotRead(what="pods", why=why_closed(refused)))
+            return pods
+        why = "no network namespace of this node holds the address"
+        there = {pod.ip for pod in pods}
+        self._not_read += [NotRead(what=f"pod {ip}", why=why) for ip in ips if ip not in there]
         return pods
 
     def _firewall(self, dumps: Sequence[Future[firewall_tools.Result]]) -> tuple[FirewallDump, ...]:

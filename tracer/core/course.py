@@ -7,6 +7,7 @@ lie on the way depends on what stands at the ends, and on whether they share a n
 from ipaddress import ip_address
 
 from tracer.core.leases import leases
+from tracer.core.ports import host_end
 from tracer.core.tables import Tables
 from tracer.core.words import CAPTURE, watcher
 from tracer.model.bundle import AgentEnd, AgentReport, Bundle
@@ -97,8 +98,7 @@ def by_vtep(bundle: Bundle, sender: End, receiver: End) -> bool:
 def veth_of(bundle: Bundle, end: End) -> int | None:
     """ifindex of the host's end of a pod's veth pair; None: not known."""
     state = bundle.nodes.get(end.node)
-    pods = state.pods if state is not None else ()
-    return next((pod.host_ifindex for pod in pods if pod.ip == end.ip), None)
+    return host_end(state, end.ip) if state is not None else None
 
 
 def _ifname(bundle: Bundle, end: End, device: Device) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from tracer.install.privileges import capabilities
+from tracer.install.roles import roles
 from tracer.install.settings import Settings
 
 Object: TypeAlias = dict[str, Any]
@@ -14,8 +16,6 @@ AGENT = "flantrace-agent"
 
 CONTAINER = "agent"
 EPHEMERAL_PREFIX = "flantrace-ephemeral-"
-OPERATOR = "flantrace-operator"
-"""Name of the roles for people."""
 
 NAME_LABEL = "app.kubernetes.io/name"
 COMPONENT_LABEL = "app.kubernetes.io/component"
@@ -29,16 +29,13 @@ EPHEMERAL_LABELS = {**LABELS, COMPONENT_LABEL: "ephemeral-agent"}
 """Unlike the DaemonSet's: its controller adopts any pod that its selector matches, and would take
 one of the two on a node away."""
 
-CAPABILITIES = ("BPF", "NET_ADMIN", "NET_RAW", "PERFMON", "SYSLOG")
-ENTERING = ("SYS_ADMIN", "SYS_PTRACE")
-
 
 def objects(settings: Settings) -> list[Object]:
     """Everything that an installation consists of, in the order in which it is applied."""
     return [
         namespace(settings),
         _service_account(settings),
-        *_roles(settings),
+        *roles(settings.namespace, LABELS),
         _daemon_set(settings),
     ]
 
@@ -107,7 +104,7 @@ def namespace(settings: Settings) -> Object:
 
 
 def _container(settings: Settings) -> Object:
-    capabilities = CAPABILITIES if settings.passive_only else (*CAPABILITIES, *ENTERING)
+    added = capabilities(passive_only=settings.passive_only, old_kernels=settings.old_kernels)
     pull = {"imagePullPolicy": settings.pull_policy} if settings.pull_policy else {}
     return {
         "name": CONTAINER,
@@ -119,7 +116,7 @@ def _container(settings: Settings) -> Object:
             "privileged": False,
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"], "add": sorted(capabilities)},
+            "capabilities": {"drop": ["ALL"], "add": added},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "volumeMounts": [
@@ -165,36 +162,6 @@ def _daemon_set(settings: Settings) -> Object:
             "template": {"metadata": {"labels": AGENT_LABELS}, "spec": pod_spec(settings)},
         },
     }
-
-
-def _roles(settings: Settings) -> list[Object]:
-    """What a person needs who traces; agents ask the API nothing, and are bound to none."""
-    return [
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": _named(OPERATOR),
-            "rules": [
-                _rule("", ["pods", "services"], ["get", "list"]),
-                _rule("", ["nodes"], ["list"]),
-                _rule("", ["configmaps"], ["get"]),
-                _rule("discovery.k8s.io", ["endpointslices"], ["list"]),
-            ],
-        },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "Role",
-            "metadata": _named(OPERATOR, settings.namespace),
-            "rules": [
-                _rule("", ["pods"], ["get", "list", "create", "delete"]),
-                _rule("", ["pods/exec"], ["get", "create"]),
-            ],
-        },
-    ]
-
-
-def _rule(group: str, resources: list[str], verbs: list[str]) -> Object:
-    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
 
 
 def _named(name: str, inside: str | None = None) -> Object:

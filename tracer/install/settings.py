@@ -30,4 +30,6 @@ class Settings(Record, frozen=True, kw_only=True):
     """Of the image: Always, IfNotPresent or Never; None: as Kubernetes chooses by the tag."""
     passive_only: bool = False
     """No agent may enter a pod's namespace: nothing is sent, the pods' own traffic is watched."""
+    old_kernels: bool = False
+    """Some node runs Linux 5.10, where BPF's memory counts as locked."""
     paths: tuple[str, ...] = PATHS

@@ -44,7 +44,8 @@ def examine(bundle: Bundle) -> Examination:
     findings = asking.findings()
     reached.explained(findings)
     stopped = tuple(reached.stopped(counted, read))
-    told = Told(facts, asked, read, findings, stopped, len(read) * (len(read) - 1) * len(counted))
+    ways = len(read) * (len(read) - 1) * len(counted)
+    told = Told(facts, asked, read, findings, stopped, ways, reached.doubts)
     sentence, exit_code = answer(told)
     return Examination(
         schema=SCHEMA,

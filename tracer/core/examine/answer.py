@@ -1,6 +1,6 @@
 """The first sentence of a check, its exit code, and what to know about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tracer.core.facts import Facts
@@ -12,6 +12,9 @@ from tracer.model.path import Outcome
 HEALTHY, FAULT, UNKNOWN = 0, 1, 3
 """Exit codes (docs/reference/exit-codes.md)."""
 
+MOST_DOUBTS = 3
+"""Reasons for not knowing that are told one by one."""
+
 
 class Told(NamedTuple):
     """What the answer is made of."""
@@ -22,6 +25,8 @@ class Told(NamedTuple):
     findings: Sequence[Finding]
     stopped: Sequence[Reach]
     ways: int
+    doubts: Mapping[str, int]
+    """Why ways could not be followed to the end -> how many for that."""
 
 
 def answer(told: Told) -> tuple[str, int]:
@@ -97,6 +102,7 @@ def remarks(told: Told) -> Iterator[str]:
             "No packet was sent: what lies between the nodes is in no table. flantrace POD_A POD_B"
             " follows one."
         )
+    yield from _doubts(told)
     yield from _for_another(told)
     yield from (line for node in told.read for line in programs(told.facts.state(node)))
     for trouble in bundle.troubles:
@@ -104,6 +110,14 @@ def remarks(told: Told) -> Iterator[str]:
     for lease in told.facts.leases:
         if lease.defect is not None and lease.node in told.asked:
             yield f"Peers ignore the lease of {lease.node}: {lease.defect}."
+
+
+def _doubts(told: Told) -> Iterator[str]:
+    for doubt, count in list(told.doubts.items())[:MOST_DOUBTS]:
+        ways = f"{count} way{'' if count == 1 else 's'}"
+        yield f"{ways} could not be followed to the end: {doubt.rstrip('.')}."
+    if len(told.doubts) > MOST_DOUBTS:
+        yield f"Others could not for {len(told.doubts) - MOST_DOUBTS} more reasons."
 
 
 def _for_another(told: Told) -> Iterator[str]:

@@ -23,6 +23,8 @@ class Reached:
 
     def __init__(self) -> None:
         self._followed: dict[Key, Reach | None] = {}
+        self.doubts: Counter[str] = Counter()
+        """Why ways could not be followed to the end -> how many for that."""
 
     @property
     def followed(self) -> int:
@@ -36,6 +38,8 @@ class Reached:
         if path is None:
             self._followed[key] = None
             return
+        if path.outcome is Outcome.UNKNOWN and path.doubt is not None:
+            self.doubts[path.doubt] += 1
         explaining = (f.rule for f in findings if f.explains and f.way is way.way)
         self._followed[key] = Reach(
             sender=way.sender,

@@ -83,6 +83,9 @@ async def _answer(store: Store, request: Request) -> Response:
         return JSONResponse(writes.replace(store, target, body, dry=dry))
     if request.method == "PATCH":
         kind = request.headers.get("content-type", "").split(";")[0].strip()
+        if kind == writes.APPLY:
+            manager = query.get("fieldManager", "")
+            return JSONResponse(writes.apply(store, target, body, manager, dry=dry))
         return JSONResponse(writes.patch(store, target, body, kind, dry=dry))
     if request.method == "DELETE" and not target.status:
         return JSONResponse(writes.delete(store, target, body, dry=dry))

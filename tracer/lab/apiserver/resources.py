@@ -56,6 +56,8 @@ _EVENT_FIELDS = (
     "type",
 )
 
+_RBAC = "rbac.authorization.k8s.io"
+
 NAMESPACES = Resource("namespaces", "Namespace", False, short=("ns",), has_status=True)
 
 RESOURCES = (
@@ -78,6 +80,11 @@ RESOURCES = (
     Resource("endpointslices", "EndpointSlice", True, group="discovery.k8s.io"),
     Resource("daemonsets", "DaemonSet", True, group="apps", short=("ds",), has_status=True),
     Resource("leases", "Lease", True, group="coordination.k8s.io"),
+    Resource("serviceaccounts", "ServiceAccount", True, short=("sa",)),
+    Resource("clusterroles", "ClusterRole", False, group=_RBAC),
+    Resource("clusterrolebindings", "ClusterRoleBinding", False, group=_RBAC),
+    Resource("roles", "Role", True, group=_RBAC),
+    Resource("rolebindings", "RoleBinding", True, group=_RBAC),
 )
 
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]

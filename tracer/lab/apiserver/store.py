@@ -39,6 +39,8 @@ class Store:
 
     def __init__(self, remembered: int = 1000) -> None:
         self.revision = 1
+        self.applied: dict[tuple[Resource, Key, str], Object] = {}
+        """What each field manager applied last."""
         self._objects: dict[Resource, dict[Key, Object]] = {}
         self._log: deque[Change] = deque(maxlen=remembered)
         self._followers: set[asyncio.Queue[Change]] = set()
@@ -82,6 +84,9 @@ class Store:
         gone = copy.deepcopy(old)
         gone["metadata"]["resourceVersion"] = str(self.revision)
         del self._objects[resource][key]
+        self.applied = {
+            each: last for each, last in self.applied.items() if each[:2] != (resource, key)
+        }
         self._tell(Change(self.revision, resource, gone, None))
         return gone
 

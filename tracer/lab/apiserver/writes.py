@@ -4,13 +4,17 @@ import copy
 import json
 from typing import Any
 
-from tracer.lab.apiserver import kubelet
+from tracer.lab.apiserver import daemons, kubelet
+from tracer.lab.apiserver.applying import applied
 from tracer.lab.apiserver.failures import ApiFailure, bad_request, invalid, unsupported_media
 from tracer.lab.apiserver.patches import PatchRefused, json_patch, merge_patch, strategic_merge
 from tracer.lab.apiserver.resources import NAMESPACES, Object
 from tracer.lab.apiserver.store import Store
 from tracer.lab.apiserver.target import Target
 from tracer.lab.apiserver.validation import check_change, check_shape
+
+APPLY = "application/apply-patch+yaml"
+"""JSON is YAML, and what clients send; other YAML is not read."""
 
 PATCHES = {
     "application/json-patch+json": json_patch,
@@ -43,7 +47,24 @@ def create(store: Store, target: Target, body: bytes, *, dry: bool) -> Object:
         store.one(NAMESPACES, ("", target.namespace))
     if target.resource.plural == "pods":
         each = kubelet.started(store, each)
-    return each if dry else store.create(target.resource, each)
+    return (
+        each if dry else daemons.follow(store, target.resource, store.create(target.resource, each))
+    )
+
+
+def apply(store: Store, target: Target, body: bytes, manager: str, *, dry: bool) -> Object:
+    """Server-side apply: an object that is not there is made."""
+    new = check_shape(target.resource, read_json(body))
+    try:
+        old = store.one(target.resource, target.key)
+    except ApiFailure:
+        made = create(store, target, body, dry=dry)
+    else:
+        last = store.applied.get((target.resource, target.key, manager), {})
+        made = _commit(store, target, old, applied(copy.deepcopy(old), last, new), dry=dry)
+    if not dry:
+        store.applied[target.resource, target.key, manager] = new
+    return made
 
 
 def replace(store: Store, target: Target, body: bytes, *, dry: bool) -> Object:
@@ -81,7 +102,9 @@ def delete(store: Store, target: Target, body: bytes, *, dry: bool) -> Object:
         return old
     if old["metadata"].get("finalizers"):
         return store.mark_deleted(target.resource, target.key)
-    return store.delete(target.resource, target.key)
+    gone = store.delete(target.resource, target.key)
+    daemons.clear(store, target.resource, gone)
+    return gone
 
 
 def _commit(store: Store, target: Target, old: Object, new: Any, *, dry: bool) -> Object:
@@ -94,7 +117,7 @@ def _commit(store: Store, target: Target, old: Object, new: Any, *, dry: bool) -
     done = store.update(target.resource, target.key, new, version)
     if "deletionTimestamp" in done["metadata"] and not done["metadata"].get("finalizers"):
         return store.delete(target.resource, target.key)
-    return done
+    return daemons.follow(store, target.resource, done)
 
 
 def _keep_other_half(target: Target, old: Object, new: Object) -> None:

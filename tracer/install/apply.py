@@ -1,0 +1,155 @@
+"""Put an installation into a cluster, or bring the one that is there up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from tracer.collect.kube import Api
+from tracer.collect.kube_write import DAEMON_SETS, EVENTS, NAMESPACES, PODS, Object, Writer
+from tracer.collect.pod_words import cannot_start
+from tracer.errors import CollectFailed, FlantraceError, NotFound, UsageError
+from tracer.install.manifests import AGENT, AGENT_LABELS, LABELS, objects
+from tracer.install.readiness import Rollout, rollout
+from tracer.install.settings import Settings
+from tracer.install.strangers import named, strangers
+
+Say = Callable[[str], None]
+
+PAUSE_S = 1.0
+"""Between two looks."""
+
+MOST_NODES = 3
+"""Nodes whose reasons are told."""
+
+
+def install(api: Api, settings: Settings, say: Say, wait_s: float) -> int:
+    """Apply every object, and wait until each node runs the agent's pod. How many nodes do.
+
+    UsageError: the namespace is somebody else's. CollectFailed: some node's pod does not run in
+    time; what was applied stays, and the next install goes on from there.
+    """
+    writer, until = Writer(api), time.monotonic() + wait_s
+    _take_namespace(api, writer, settings.namespace, say, until)
+    for each in objects(settings):
+        writer.apply(each)
+        say(f"applied {each['kind']} {each['metadata']['name']}")
+    return _wait(writer, settings.namespace, say, until)
+
+
+def _take_namespace(api: Api, writer: Writer, name: str, say: Say, until: float) -> None:
+    """It is ours, or there is none, or nobody else uses it; one that is going is waited for."""
+    space = writer.read(NAMESPACES, None, name)
+    while space is not None and space["metadata"].get("deletionTimestamp"):
+        say(f"waiting until the old namespace {name} is gone")
+        if time.monotonic() > until:
+            raise still_there(space, api.server)
+        time.sleep(PAUSE_S)
+        space = writer.read(NAMESPACES, None, name)
+    if space is None or is_ours(space):
+        return
+    others = strangers(api, name)
+    if others:
+        raise UsageError(
+            f"namespace {name} holds other people's things: {named(others)}",
+            where=api.server,
+            hint="flantrace wants one of its own, since pods on the host's network may start there:"
+            " --flantrace-namespace NAME",
+        )
+
+
+def is_ours(each: Object) -> bool:
+    """An installation made it, or took it."""
+    labels = each["metadata"].get("labels") or {}
+    return LABELS.items() <= labels.items()
+
+
+def still_there(space: Object, where: str) -> CollectFailed:
+    """A namespace that was deleted and does not go, in Kubernetes' words."""
+    conditions = (space.get("status") or {}).get("conditions") or ()
+    said = [str(one.get("message")) for one in conditions if one.get("status") == "True"]
+    name = space["metadata"]["name"]
+    why = f": {' '.join(said[-1].split())}" if said else ""
+    return CollectFailed(
+        f"namespace {name} is being deleted, and still there{why}",
+        where=where,
+        hint=f"wait for it, or see what holds it: kubectl get namespace {name} -o yaml",
+    )
+
+
+def _wait(writer: Writer, namespace: str, say: Say, until: float) -> int:
+    told: set[str] = set()
+    while True:
+        try:
+            now = _look(writer, namespace)
+        except CollectFailed:
+            if time.monotonic() > until:
+                raise
+            now = None  # the API server does not answer just now
+        if now is not None:
+            for line in _news(now):
+                if line not in told:
+                    told.add(line)
+                    say(line)
+            if now.done:
+                return _some(now, writer.server)
+            if time.monotonic() > until:
+                raise _not_ready(now, namespace, writer.server)
+        time.sleep(PAUSE_S)
+
+
+def _look(writer: Writer, namespace: str) -> Rollout:
+    daemon_set = writer.read(DAEMON_SETS, namespace, AGENT)
+    if daemon_set is None:
+        raise NotFound(
+            f"somebody removed DaemonSet {namespace}/{AGENT}",
+            where=writer.server,
+            hint="run flantrace install again",
+        )
+    labels = ",".join(f"{key}={value}" for key, value in AGENT_LABELS.items())
+    pods = writer.listed(PODS, namespace, labelSelector=labels)
+    return rollout(daemon_set, pods, _events(writer, namespace))
+
+
+def _events(writer: Writer, namespace: str) -> list[Object]:
+    """They only explain: who may not read them does without."""
+    try:
+        return writer.listed(EVENTS, namespace, fieldSelector="type=Warning")
+    except FlantraceError:
+        return []
+
+
+def _news(now: Rollout) -> Iterator[str]:
+    if now.known:
+        yield f"{now.ready} of {now.wanted} nodes are ready"
+    for node, why in now.waiting.items():
+        yield f"{node}: {why}"
+
+
+def _some(now: Rollout, where: str) -> int:
+    if not now.wanted:
+        raise CollectFailed(
+            "no node of the cluster is to have flantrace's pod",
+            where=where,
+            hint="kubectl get nodes -l kubernetes.io/os=linux",
+        )
+    return now.ready
+
+
+def _not_ready(now: Rollout, namespace: str, where: str) -> CollectFailed:
+    if not now.waiting:
+        return CollectFailed(
+            f"only {now.ready} of {now.wanted} nodes run flantrace's pod",
+            where=where,
+            hint=f"kubectl -n {namespace} describe daemonset {AGENT}; more time: --wait SECONDS",
+        )
+    told = [f"{node}: {why}" for node, why in list(now.waiting.items())[:MOST_NODES]]
+    more = len(now.waiting) - MOST_NODES
+    node, why = next(iter(now.waiting.items()))
+    return CollectFailed(
+        f"flantrace does not run on {len(now.waiting)} of {max(now.wanted, len(now.waiting))}"
+        f" nodes: {'; '.join(told)}" + (f"; and {more} more" if more > 0 else ""),
+        where=where,
+        hint=f"{cannot_start(node, why, where).hint}; kubectl -n {namespace} describe pod"
+        f" {now.pods[node]}",
+    )
