@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test cluster-test lint bench fuzz setup clean
+.PHONY: demo test cluster-test lint bench fuzz image setup clean
 
 setup:
 	@.ci/setup $(VENV) $(PYTHON)
@@ -14,8 +14,8 @@ demo: setup
 	@.ci/demo $(RUN)/flantrace
 
 test: setup
-	@.ci/timed "lint" $(RUN)/ruff check tracer tests cluster
-	@.ci/timed "format" $(RUN)/ruff format --check tracer tests cluster
+	@.ci/timed "lint" $(RUN)/ruff check tracer tests cluster tools
+	@.ci/timed "format" $(RUN)/ruff format --check tracer tests cluster tools
 	@.ci/timed "types" $(RUN)/mypy
 	@.ci/timed "tests" $(RUN)/python -m pytest --durations=15
 
@@ -24,8 +24,8 @@ cluster-test: setup
 	@.ci/cluster $(RUN)/python
 
 lint: setup
-	$(RUN)/ruff check tracer tests cluster
-	$(RUN)/ruff format --check tracer tests cluster
+	$(RUN)/ruff check tracer tests cluster tools
+	$(RUN)/ruff format --check tracer tests cluster tools
 	$(RUN)/mypy
 
 bench: setup
@@ -35,6 +35,10 @@ bench: setup
 fuzz: setup
 	@$(RUN)/python -m pip install -q --disable-pip-version-check -c .ci/constraints.txt atheris
 	@$(RUN)/python -m tests.fuzz $(FUZZ)
+
+# dist/flantrace-image.tar, an OCI archive; IMAGE=--help tells what else can be said.
+image: setup
+	@$(RUN)/python -m tools.image $(IMAGE)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

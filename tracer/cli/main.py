@@ -14,6 +14,7 @@ from tracer.cli.check import check
 from tracer.cli.cleanup import cleanup
 from tracer.cli.diff import diff
 from tracer.cli.explain import explain
+from tracer.cli.idle import idle
 from tracer.cli.importing import import_
 from tracer.cli.install import install, uninstall
 from tracer.cli.lab import lab
@@ -45,7 +46,7 @@ COMMANDS = (
 )  # fmt: skip
 """In the order in which people meet them."""
 
-for command in (*COMMANDS, lab, cleanup, agent):
+for command in (*COMMANDS, lab, cleanup, agent, idle):
     flantrace.add_command(command)
 
 

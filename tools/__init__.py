@@ -1,0 +1,1 @@
+"""What builds things out of this repository. No part of an installation."""
