@@ -7,6 +7,7 @@ and unpacked by dpkg-deb. No maintainer script runs, so the image needs no shell
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ LEFT_OUT = {
 """Dependencies that nothing uses which flantrace imports or calls."""
 
 EXCLUDED = (
-    "usr/share/doc/*",
+    "usr/share/doc/*/*",
     "usr/share/man/*",
     "usr/share/locale/*",
     *(f"usr/share/{name}/*" for name in ("info", "lintian", "doc-base", "bug", "bash-completion")),
@@ -88,6 +89,8 @@ class Package(NamedTuple):
 
 def resolved(wanted: Sequence[str] = WANTED) -> tuple[Package, ...]:
     """What apt would install of `wanted` and all they need on an empty machine. BuildError."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise BuildError("this is no Debian system; `podman build .` makes an image anywhere")
     simulated = _simulated(wanted)
     if simulated.returncode != 0:
         # this machine may never have asked its archives
