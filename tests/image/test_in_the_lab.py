@@ -12,6 +12,8 @@ import pytest
 from tests.image import container
 from tests.lab.universe import Universe
 from tracer.api import Bundle, diagnose, load, render
+from tracer.install.privileges import capabilities
+from tracer.install.settings import PATHS
 
 pytestmark = pytest.mark.lab
 
@@ -66,6 +68,18 @@ def test_the_rights_are_those_of_an_installation_and_only_tmp_can_be_written(
     wanted = sum(1 << number for number in container.CAPABILITIES.values())
     assert int(said["capabilities"], 16) == wanted
     assert [path for path, written in said["writes"].items() if written] == ["/tmp/x"]
+
+
+def test_the_rights_of_these_tests_are_those_that_manifests_give() -> None:
+    assert sorted(container.CAPABILITIES) == capabilities(passive_only=False, old_kernels=False)
+    assert container.PATHS == PATHS
+
+
+def test_the_doctor_finds_nothing_missing_in_the_image(lab: Universe, way: str) -> None:
+    done = lab.flantrace("doctor", "--lab", "--json", *out_of_the_image(way))
+    assert done.returncode == 0, done.stdout + done.stderr
+    items = [item for place in json.loads(done.stdout)["nodes"] for item in place["items"]]
+    assert [item for item in items if item["standing"] != "ok"] == []
 
 
 def test_a_healthy_trace_sees_eight_hops_each_way_and_leaves_nothing_in_tmp(
