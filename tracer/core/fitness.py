@@ -214,6 +214,8 @@ def _pods(health: Health, asked: Asked) -> Item:
     if spaces.hidden:
         said = f"only namespaces with a name are seen: {spaces.hidden}"
         return _less("pods", said, "a pod that is gone is not told from one that is hidden", _ROOT)
+    if spaces.found == 0:
+        return _ok("pods", "no network namespace but the node's own")
     return _ok("pods", "their network namespaces can be entered")
 
 
