@@ -142,7 +142,7 @@ def _drops(health: Health, _asked: Asked) -> Item:
 
 
 def _locked(health: Health) -> bool:
-    """Confidentiality takes the helper away that reads memory, and the verifier says so."""
+    """Confidentiality takes bpf_probe_read_kernel away, and the verifier says so."""
     hidden = health.lockdown is None and "unknown func" in health.memory_program.said
     return health.lockdown == "confidentiality" or hidden
 
