@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test cluster-test lint bench fuzz release setup clean
+.PHONY: demo test cluster-test lint bench fuzz image release setup clean
 
 setup:
 	@.ci/setup $(VENV) $(PYTHON)
@@ -40,6 +40,10 @@ fuzz: setup
 release: setup
 	@$(RUN)/python -m tools.release --version "$(VERSION)" --url "$(URL)" \
 		$(if $(SHA256),--sha256 $(SHA256)) $(if $(PLATFORM),--platform $(PLATFORM))
+
+# dist/flantrace-image.tar, an OCI archive; IMAGE=--help tells what else can be said.
+image: setup
+	@$(RUN)/python -m tools.image $(IMAGE)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

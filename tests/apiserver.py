@@ -17,6 +17,7 @@ from tracer.collect.kube import Api
 from tracer.install.manifests import AGENT_LABELS
 from tracer.lab.apiserver.app import application
 from tracer.lab.apiserver.resources import Object, find
+from tracer.lab.apiserver.reviews import May, everything
 from tracer.lab.apiserver.store import Change, Store
 
 CONTROLLER = "kube-controller-manager"
@@ -45,7 +46,9 @@ class Server:
         """What was written, where a test follows it."""
         self.agent: Callable[[str], list[str]] = lambda node: ["echo", node]
         """What stands for the word `flantrace` in a pod of that node."""
-        self._inner = application(self.store, self._enter)
+        self.may: May = everything
+        """What access reviews answer."""
+        self._inner = application(self.store, self._enter, lambda asked: self.may(asked))
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.kubeconfig = str(folder / "kubeconfig")
         cluster = {"server": f"http://127.0.0.1:{self._listening.getsockname()[1]}"}

@@ -19,7 +19,10 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
 def typed_and_said(block: str) -> str:
-    """What was typed, and what came: `CASE`, `matrix:CASE`, `predict:CASE` or `diff:CASE:CASE`."""
+    """What was typed, and what came.
+
+    `CASE`, `matrix:CASE`, `predict:CASE`, `diff:CASE:CASE`, or `doctor`.
+    """
     kind, _, cases = block.partition(":")
     if kind == "diff":
         first, second = (bundle_of(case) for case in cases.split(":"))
@@ -30,6 +33,8 @@ def typed_and_said(block: str) -> str:
         )
     if kind == "predict":
         return "$ flantrace predict pod-a pod-b\n" + (CASES / cases / "predict.txt").read_text()
+    if kind == "doctor":
+        return "$ flantrace doctor\n" + (ROOT / "tests" / "render" / "checkup.txt").read_text()
     if spares(block) and not block.startswith("healthy"):
         return "$ flantrace check\n" + (CASES / block / "check.txt").read_text()
     return "$ flantrace pod-a pod-b\n" + (CASES / block / "trace.txt").read_text()

@@ -25,6 +25,7 @@ from tracer.model.message import (
     Beat,
     Bye,
     Datagram,
+    Examine,
     Hello,
     Probe,
     Problem,
@@ -101,7 +102,7 @@ class Agent:
         while True:
             self._selector.select(SILENCE_S)
             for message in self._orders():
-                if not isinstance(message, Start):
+                if not isinstance(message, Start | Examine):
                     continue
                 self._say(
                     Hello(
@@ -113,7 +114,17 @@ class Agent:
                 )
                 if message.protocol != PROTOCOL:
                     raise Leave
-                return message
+                if isinstance(message, Start):
+                    return message
+                self._examine(message.node)
+                raise Leave
+
+    def _examine(self, node: str) -> None:
+        """What this machine can do, and nothing else."""
+        from tracer.collect.health import health
+
+        self._say(health(node))
+        self._say(Bye(lost=None))
 
     def _prepare(self, start: Start) -> None:
         """Snapshot, attach, ready. What fails is a Problem; the rest goes on."""

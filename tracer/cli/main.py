@@ -14,7 +14,9 @@ from tracer.cli.agent import agent
 from tracer.cli.check import check
 from tracer.cli.cleanup import cleanup
 from tracer.cli.diff import diff
+from tracer.cli.doctor import doctor
 from tracer.cli.explain import explain
+from tracer.cli.idle import idle
 from tracer.cli.importing import import_
 from tracer.cli.install import install, uninstall
 from tracer.cli.lab import lab
@@ -42,11 +44,12 @@ def flantrace() -> None:
 
 
 COMMANDS = (
-    trace, check, predict, install, uninstall, replay, report, diff, explain, redact, import_,
+    trace, check, predict, doctor, install, uninstall, replay, report, diff, explain, redact,
+    import_,
 )  # fmt: skip
 """In the order in which people meet them."""
 
-for command in (*COMMANDS, lab, cleanup, completion.completion, agent):
+for command in (*COMMANDS, lab, cleanup, completion.completion, agent, idle):
     flantrace.add_command(command)
 
 

@@ -21,7 +21,7 @@ from tracer.model.observation import AttachedPoint, Observation
 if TYPE_CHECKING:
     from bcc import BPF
 
-__all__ = ["Filter", "Watch", "compile_source", "load", "sources"]
+__all__ = ["Filter", "Watch", "compile_source", "compiler_version", "load", "sources"]
 
 RING_BYTES = 4 << 20
 """Room for 18,000 records; a power of two."""
@@ -159,6 +159,19 @@ def sources() -> Path:
     """The folder of the C: packaged with a wheel, beside `tracer/` in a checkout."""
     packaged = Path(__file__).parent.parent / "_bpf"
     return packaged if packaged.is_dir() else packaged.parent.parent / "bpf"
+
+
+def compiler_version() -> str:
+    """BCC's. NotSupported: it is not here, or cannot be loaded."""
+    try:
+        import bcc
+    except (ImportError, OSError, AttributeError) as error:
+        raise NotSupported(
+            str(error),
+            where=sys.executable,
+            hint="install the distribution's python3-bpfcc, and make the .venv with its Python",
+        ) from error
+    return str(bcc.__version__)
 
 
 def compile_source(

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 
 
@@ -12,7 +11,8 @@ def stderr_kept() -> Iterator[list[str]]:
     """The list holds the lines once the block has ended."""
     said: list[str] = []
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as file:
+    # not a temporary file: a container's root may be read-only as a whole
+    with os.fdopen(os.memfd_create("stderr"), "w+b") as file:
         terminal = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:

@@ -1,6 +1,7 @@
 """Numbers of the running kernel to names: where a packet was freed, and why."""
 
 import bisect
+import itertools
 import re
 from array import array
 from pathlib import Path
@@ -9,6 +10,9 @@ from tracer.collect.btf import Btf
 
 KALLSYMS = Path("/proc/kallsyms")
 TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
+
+_FEW = 1000
+"""Symbols whose addresses are looked at: the first of an x86 kernel are per-CPU offsets, near 0."""
 
 _PREFIX = "SKB_DROP_REASON_"
 _ENTRY = re.compile(r"\{\s*(\d+),\s*\"([A-Z0-9_]+)\"\s*\}")
@@ -53,6 +57,12 @@ class Callers:
         found.sort(key=lambda entry: entry[0])
         self._starts = array("Q", (start for start, _ in found))
         self._names = [name for _, name in found]
+
+
+def shown(path: Path = KALLSYMS) -> bool:
+    """Whether this process sees where the kernel's code lies. OSError: not even names."""
+    with path.open(encoding="ascii", errors="replace") as lines:
+        return any(int(line.split(" ", 1)[0], 16) for line in itertools.islice(lines, _FEW))
 
 
 def reasons(btf: Btf | None) -> dict[int, str]:

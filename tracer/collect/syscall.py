@@ -19,7 +19,9 @@ _NUMBERS = {
 }
 """From each architecture's table of system calls in the kernel's sources."""
 
+MAP_CREATE = 0
 MAP_LOOKUP_ELEM = 1
+PROG_LOAD = 5
 PROG_TEST_RUN = 10
 RAW_TRACEPOINT_OPEN = 17
 LINK_CREATE = 28

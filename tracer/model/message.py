@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from tracer.model.health import Health
 from tracer.model.lease import Lease
 from tracer.model.observation import AttachedPoint, Observation
 from tracer.model.packet import Ip
@@ -41,6 +42,14 @@ class Start(Message, frozen=True, kw_only=True):
     firewall: bool = True
     leases: tuple[Lease, ...] = ()
     """Leave out of the tables what these promise, and name the peers (core/promised.py)."""
+
+
+class Examine(Message, frozen=True, kw_only=True):
+    """Operator: the first line instead of Start. Say what this machine can do for a trace."""
+
+    protocol: int
+    version: str
+    node: str
 
 
 class Probe(Message, frozen=True, kw_only=True):
@@ -133,5 +142,7 @@ class Bye(Message, frozen=True, kw_only=True):
     """ifname -> counters at the end, to hold against the snapshot's."""
 
 
-ToAgent: TypeAlias = Start | Probe | Datagram | Beat | Stop
-FromAgent: TypeAlias = Hello | NodeState | Ready | Observation | Sent | Problem | Beat | Bye
+ToAgent: TypeAlias = Start | Examine | Probe | Datagram | Beat | Stop
+FromAgent: TypeAlias = (
+    Hello | Health | NodeState | Ready | Observation | Sent | Problem | Beat | Bye
+)

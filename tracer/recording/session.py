@@ -14,10 +14,12 @@ from tracer.bundle.limits import MOST_OBSERVATIONS
 from tracer.collect.transport import Channel, Item, StreamEnd, Way
 from tracer.errors import FlantraceError
 from tracer.model.bundle import AgentEnd, AgentReport, Trouble
+from tracer.model.health import Health
 from tracer.model.message import (
     PROTOCOL,
     Beat,
     Bye,
+    Examine,
     Hello,
     Problem,
     Ready,
@@ -63,13 +65,15 @@ class Session:
         self.ready: dict[str, Ready] = {}
         self.nodes: dict[str, NodeState] = {}
         self.byes: dict[str, Bye] = {}
+        self.healths: dict[str, tuple[Health, int]] = {}
+        """With the time by our own clock (ns since 1970) at which each came."""
         self.gone: set[str] = set()
         self.observations: list[Observation] = []
         self._beyond: Counter[str] = Counter()
         self.sent: list[Sent] = []
         self.troubles: list[Trouble] = []
 
-    def start(self, starts: Mapping[str, Start]) -> None:
+    def start(self, starts: Mapping[str, Start | Examine]) -> None:
         """Start all agents at once. One that cannot be started is a trouble, not an end."""
         for node, start in starts.items():
             try:
@@ -196,6 +200,9 @@ class Session:
                 self.byes[node] = item
             case Bye():
                 self._left_early(node)
+            case Health():
+                self.healths[node] = (item, time.time_ns())
+                self._dismissed.add(node)  # its last word, which it need not be told
             case Problem():
                 self.trouble(node, item.what, item.hint)
             case Hello():

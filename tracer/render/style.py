@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tracer.model.checkup import Standing
 from tracer.model.diagnosis import Diagnosis
 from tracer.model.difference import Turn
 from tracer.model.path import Mark, Outcome
@@ -23,6 +24,12 @@ _VERDICT = {
     Outcome.UNKNOWN: "yellow",
 }
 _TURN = {Turn.FIXED: "green", Turn.BROKEN: "red", Turn.OTHER: "red", Turn.UNKNOWN: "yellow"}
+_STANDING = {
+    Standing.OK: ("dim",),
+    Standing.LESS: ("yellow",),
+    Standing.MISSING: ("red", "bold"),
+    Standing.UNKNOWN: ("yellow",),
+}
 
 _ODD = re.compile(rb'[^ -~]|\\[^"\\]')
 """In JSON: beyond printable ASCII, or a control character's escape."""
@@ -50,6 +57,10 @@ class Style:
     def answer(self, word: str, exit_code: int) -> str:
         """The first word of a check, by its exit code."""
         return self._paint(word, {0: "green", 1: "red"}.get(exit_code, "yellow"), "bold")
+
+    def standing(self, standing: Standing) -> str:
+        """How one thing stands in a checkup."""
+        return self._paint(standing.value, *_STANDING[standing])
 
     def turn(self, turn: Turn) -> str:
         """How a verdict turned."""

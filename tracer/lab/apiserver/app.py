@@ -10,10 +10,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from tracer.lab.apiserver import execs, resources, watch, writes
+from tracer.lab.apiserver import execs, resources, reviews, watch, writes
 from tracer.lab.apiserver.execs import Enter
 from tracer.lab.apiserver.failures import ApiFailure, bad_request
 from tracer.lab.apiserver.resources import Object
+from tracer.lab.apiserver.reviews import May
 from tracer.lab.apiserver.store import Store, key_of
 from tracer.lab.apiserver.tables import table
 from tracer.lab.apiserver.target import Target, number, table_query, target_of
@@ -21,8 +22,8 @@ from tracer.lab.apiserver.target import Target, number, table_query, target_of
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def application(store: Store, enter: Enter) -> Starlette:
-    """The API over that store; `enter` says how commands get into pods."""
+def application(store: Store, enter: Enter, may: May = reviews.everything) -> Starlette:
+    """The API over that store; `enter` says how commands get into pods, `may` what is allowed."""
 
     async def execute(socket: WebSocket) -> None:
         await execs.execute(store, enter, socket)
@@ -33,11 +34,18 @@ def application(store: Store, enter: Enter) -> Starlette:
         except ApiFailure as failure:
             return JSONResponse(failure.status(), status_code=failure.code)
 
+    async def review(request: Request) -> Response:
+        try:
+            return JSONResponse(reviews.answered(await request.body(), may), status_code=201)
+        except ApiFailure as failure:
+            return JSONResponse(failure.status(), status_code=failure.code)
+
     return Starlette(
         routes=[
             Route("/healthz", _ok),
             Route("/livez", _ok),
             Route("/readyz", _ok),
+            Route(reviews.PATH, review, methods=["POST"]),
             Route("/{path:path}", answer, methods=METHODS),
             WebSocketRoute("/{path:path}", execute),
         ]
