@@ -235,3 +235,13 @@ def test_the_kubectl_is_not_one_that_happens_to_be_on_the_path(kube: Kubectl) ->
     assert str(Path(kube.command[-1]).resolve()) not in {
         str(Path(part, "kubectl").resolve()) for part in os.environ["PATH"].split(":")
     }
+
+
+def test_exec_runs_commands_in_pods_and_passes_their_streams(kube: Kubectl) -> None:
+    if kube.release == "bookworm":
+        pytest.skip("kubectl 1.20 execs by SPDY only; the lab serves WebSockets")
+    assert "10.244.1.2/24" in kube("exec", "pod-a", "--", "ip", "-4", "-o", "address")
+    words = ["exec", "-i", "host-b", "--", "sh", "-c", "cat; echo bad >&2; exit 7"]
+    done = kube.lab.run([*kube.command, *words], text="hello\n")
+    assert (done.returncode, done.stdout) == (7, "hello\n")
+    assert done.stderr.splitlines()[0] == "bad"
