@@ -64,16 +64,16 @@ def build() -> Path:
         for package, name in names.items():
             if (place / name).exists():
                 continue
-            go = go or _go()
+            go = go or compiler()
             begun = time.monotonic()
             _compile(go, module, package, place / name)
             print(f"built {name} in {time.monotonic() - begun:.0f} s", flush=True)
     if not manifest().exists():
-        go = go or _go()
+        go = go or compiler()
         folder = run(
             [go, "list", "-m", "-f", "{{.Dir}}", _FLANNEL],
             cwd=MODULES / "flannel",
-            environ=_environ(),
+            environ=environ(),
         )
         shutil.copy(Path(folder.strip()) / "Documentation/kube-flannel.yml", manifest())
     return place
@@ -91,11 +91,11 @@ def _compile(go: str, module: str, package: str, target: Path) -> None:
     """Whole or not at all: an interrupted build leaves no half program."""
     half = target.with_suffix(".half")
     # flannel's udp backend is C; everything else runs in containers without a libc
-    environ = {**_environ(), "CGO_ENABLED": "1" if target.name == "flanneld" else "0"}
+    values = {**environ(), "CGO_ENABLED": "1" if target.name == "flanneld" else "0"}
     run(
         [go, "build", "-trimpath", "-ldflags", f"-s -w {_stamps(module)}", "-o", half, package],
         cwd=MODULES / module,
-        environ=environ,
+        environ=values,
         timeout=3600,
     )
     half.rename(target)
@@ -112,12 +112,12 @@ def _stamps(module: str) -> str:
     return " ".join(f"-X {_VERSION}.{name}={value}" for name, value in values.items())
 
 
-def _environ() -> Mapping[str, str]:
-    """The caller's own: its proxy of modules is the machine's affair."""
+def environ() -> Mapping[str, str]:
+    """For `go`: the caller's own: its proxy of modules is the machine's affair."""
     return {**os.environ, "GOFLAGS": "-mod=readonly -buildvcs=false", "GOTOOLCHAIN": "local"}
 
 
-def _go() -> str:
+def compiler() -> str:
     """A Go toolchain new enough for the modules; NoGo says why there is none."""
     wanted = _wanted()
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go", "/usr/lib/go/bin/go"):
@@ -130,7 +130,7 @@ def _go() -> str:
 
 
 def _version(go: str) -> tuple[int, ...]:
-    return _numbers(run([go, "env", "GOVERSION"], environ=_environ()).strip())
+    return _numbers(run([go, "env", "GOVERSION"], environ=environ()).strip())
 
 
 def _wanted() -> tuple[int, ...]:

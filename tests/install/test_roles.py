@@ -12,6 +12,7 @@ import pytest
 
 from tests.apiserver import Server, endpoint, serving
 from tracer.cli.main import run
+from tracer.core.access import NEEDS, Use
 from tracer.install.manifests import objects
 from tracer.install.roles import EPHEMERAL_OPERATOR, OPERATOR
 from tracer.install.settings import Settings
@@ -52,8 +53,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def permission(method: str, url: str, websocket: bool) -> list[Permission]:
-    """As the API server's request info has it (staging/src/k8s.io/apiserver, requestinfo.go)."""
+    """As the API server's request info has it (staging/src/k8s.io/apiserver, requestinfo.go).
+
+    None for what everybody may ask who is known to the API server.
+    """
     parts = urlsplit(url)
+    if parts.path == "/version" or parts.path.endswith("/selfsubjectaccessreviews"):
+        return []
     steps = parts.path.strip("/").split("/")
     group = "" if steps[0] == "api" else steps[1]
     rest = steps[2:] if steps[0] == "api" else steps[3:]
@@ -113,6 +119,12 @@ def typed(server: Server, *words: str) -> set[Permission]:
     return needed(server)
 
 
+def doctor(server: Server) -> set[Permission]:
+    server.requests.clear()
+    run(["doctor", "--kubeconfig", server.kubeconfig, "--timeout", "8"])
+    return needed(server)
+
+
 @pytest.fixture
 def traces(server: Server) -> set[Permission]:
     """Of every kind of trace and check by the pods of an installation."""
@@ -125,6 +137,7 @@ def traces(server: Server) -> set[Permission]:
     ):
         found |= typed(server, *ends, "--passive", "--for", "100ms")
     found |= typed(server, "check")
+    found |= doctor(server)
     server.answers["/endpointslices"] = 404  # a cluster that has none yet
     found |= typed(server, "shop/web-0", "svc/shop/front", "--passive", "--for", "100ms")
     return found
@@ -155,6 +168,22 @@ def test_names_are_completed_with_the_operators_roles(
     for incomplete in ("w", "node/", "svc/shop/"):
         for_kubectl(flantrace, ["--kubeconfig", server.kubeconfig, "-n", "shop", incomplete])
     assert needed(server) <= traces
+
+
+def test_the_doctor_asks_for_what_the_roles_give() -> None:
+    def wanted(*uses: Use) -> set[Permission]:
+        found = set()
+        for need in NEEDS:
+            plural, _, group = need.resource.partition(".")
+            if need.use in uses:
+                found.add(Permission(need.verb, group, plural, need.name or ""))
+        return found
+
+    operator = granted("ClusterRole", OPERATOR) | granted("Role", OPERATOR)
+    everyone = wanted(Use.TRACE, Use.FLANNEL, Use.SERVICES, Use.EXEC)
+    assert everyone < operator
+    assert wanted(Use.EPHEMERAL) <= operator | granted("Role", EPHEMERAL_OPERATOR)
+    assert wanted(Use.EPHEMERAL) - operator == granted("Role", EPHEMERAL_OPERATOR)
 
 
 def test_agents_have_no_permission_at_all() -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from tracer.capture.node_files import LARGEST
 from tracer.collect import kube_objects as objects
+from tracer.core.credentials import without_credentials
 from tracer.model.bundle import Trouble
 from tracer.model.cluster import ClusterState, NetConf
 
@@ -51,7 +52,8 @@ def _net_conf(maps: list[_ConfigMap]) -> NetConf | None:
         text = one.data.get("net-conf.json")
         if text is not None:
             return NetConf(
-                text=text, source=f"ConfigMap {one.metadata.namespace}/{one.metadata.name}"
+                text=without_credentials(text),
+                source=f"ConfigMap {one.metadata.namespace}/{one.metadata.name}",
             )
     return None
 

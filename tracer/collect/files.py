@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 
 from tracer.core.controller import MANIFEST, reduced
+from tracer.core.credentials import without_credentials
 from tracer.core.leases import NET_CONF_FILES
 from tracer.model.state import NotRead
 
@@ -80,7 +81,7 @@ def _read(root: str, path: str, key: str, found: dict[str, str], missing: list[N
     except OSError as error:
         missing.append(NotRead(what=path, why=error.strerror or str(error)))
         return
-    found[key] = data[:BYTES_PER_FILE].decode("utf-8", "replace")
+    found[key] = without_credentials(data[:BYTES_PER_FILE].decode("utf-8", "replace"))
     for why in _defects(data):
         missing.append(NotRead(what=path, why=why))
 

@@ -20,6 +20,7 @@ import msgspec
 
 from tracer.collect import kube_objects as objects
 from tracer.collect import kube_services as services
+from tracer.core.credentials import without_credentials
 from tracer.errors import CollectFailed, NotFound, NotPermitted, UsageError
 from tracer.model.cluster import FlannelPod, NetConf, Node, Pod
 from tracer.model.packet import Ip
@@ -132,7 +133,8 @@ class Api:
                 continue
             if "net-conf.json" in found.data:
                 source = f"ConfigMap {namespace}/{name}"
-                return NetConf(text=found.data["net-conf.json"], source=source)
+                text = without_credentials(found.data["net-conf.json"])
+                return NetConf(text=text, source=source)
         return None
 
     def pods_with(self, labels: str, namespace: str) -> list[objects.PodObject]:

@@ -43,21 +43,27 @@ def reviews(api: Api, needs: Iterable[Need], namespace: str) -> tuple[Review, ..
     Needs that differ only in their use are asked once.
     """
     wanted = tuple(needs)
-    unique = dict.fromkeys((need.verb, need.resource, need.ours) for need in wanted)
+    unique = dict.fromkeys(_attributes(need, namespace) for need in wanted)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        asked = {one: pool.submit(_review, api, *one, namespace) for one in unique}
+        asked = {one: pool.submit(_review, api, dict(one)) for one in unique}
         answers = {one: answer.result() for one, answer in asked.items()}
     return tuple(
-        Review(need=need, allowed=answers[need.verb, need.resource, need.ours]) for need in wanted
+        Review(need=need, allowed=answers[_attributes(need, namespace)]) for need in wanted
     )
 
 
-def _review(api: Api, verb: str, resource: str, ours: bool, namespace: str) -> bool | None:
-    plural, _, group = resource.partition(".")
+def _attributes(need: Need, namespace: str) -> tuple[tuple[str, str], ...]:
+    plural, _, group = need.resource.partition(".")
     plural, _, part = plural.partition("/")
-    attributes = {"verb": verb, "group": group, "resource": plural, "subresource": part}
-    if ours:
-        attributes["namespace"] = namespace
+    found = {"verb": need.verb, "group": group, "resource": plural, "subresource": part}
+    if need.ours:
+        found["namespace"] = namespace
+    if need.name is not None:
+        found["name"] = need.name
+    return tuple(found.items())
+
+
+def _review(api: Api, attributes: dict[str, str]) -> bool | None:
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

@@ -27,10 +27,14 @@ class Need(Record, frozen=True, kw_only=True):
     """As RBAC names it: `pods`, `pods/exec`, `daemonsets.apps`."""
     ours: bool = False
     """In flantrace's own namespace only, not everywhere."""
+    name: str | None = None
+    """One object's: a role may be for it alone."""
 
 
-def _needs(use: Use, resource: str, *verbs: str, ours: bool = False) -> list[Need]:
-    return [Need(use=use, verb=verb, resource=resource, ours=ours) for verb in verbs]
+def _needs(
+    use: Use, resource: str, *verbs: str, ours: bool = False, name: str | None = None
+) -> list[Need]:
+    return [Need(use=use, verb=verb, resource=resource, ours=ours, name=name) for verb in verbs]
 
 
 _APPLIED = ("get", "create", "patch", "delete")
@@ -38,7 +42,7 @@ _APPLIED = ("get", "create", "patch", "delete")
 NEEDS = (
     *_needs(Use.TRACE, "pods", "get", "list"),
     *_needs(Use.TRACE, "nodes", "list"),
-    *_needs(Use.FLANNEL, "configmaps", "get"),
+    *_needs(Use.FLANNEL, "configmaps", "get", name="kube-flannel-cfg"),
     *_needs(Use.SERVICES, "services", "get", "list"),
     *_needs(Use.SERVICES, "endpointslices.discovery.k8s.io", "list"),
     *_needs(Use.EXEC, "pods", "list", ours=True),

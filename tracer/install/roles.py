@@ -34,6 +34,7 @@ def roles(namespace: str, labels: dict[str, str]) -> list[dict[str, Any]]:
             {"name": OPERATOR, "namespace": namespace, "labels": labels},
             # A WebSocket begins as a GET; from Kubernetes 1.35 on, create is asked for, too.
             _rule("", ["pods/exec"], ["create", "get"]),
+            _rule("apps", ["daemonsets"], ["get"]),
         ),
         _role(
             ROLES,
