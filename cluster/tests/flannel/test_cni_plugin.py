@@ -115,7 +115,7 @@ def test_when_all_addresses_are_reserved_host_local_says_so(observer: Spare, cal
 
 def test_without_subnet_env_no_pod_starts(observer: Spare, call: Call) -> None:
     observer.place.run("rm", SUBNET_ENV)
-    with pytest.raises(Failed, match="open /run/flannel/subnet.env: no such file or directory"):
+    with pytest.raises(Failed, match=r"open /run/flannel/subnet\.env: no such file or directory"):
         call("ADD", "pod1")
 
 
