@@ -80,6 +80,14 @@ def test_the_first_of_two_permanent_addresses_is_taken(spare: Spare) -> None:
     assert spare.annotations()["public-ip"] == ADDRESS
 
 
+def test_a_deprecated_address_is_not_taken(spare: Spare) -> None:
+    run = spare.place.run
+    run("ip", "address", "add", "192.168.79.200/32", "dev", "eth0")
+    run("ip", "address", "change", f"{ADDRESS}/24", "dev", "eth0", "preferred_lft", "0")
+    spare.start()
+    assert spare.annotations()["public-ip"] == "192.168.79.200"
+
+
 def test_the_address_is_chosen_once(spare: Spare, paper: Paper) -> None:
     run, new = spare.place.run, "192.168.79.113"
     run("ip", "address", "add", f"{new}/32", "dev", "eth0")

@@ -114,6 +114,12 @@ def test_flags_leave_out_the_rules_of_forward_and_random_ports(spare: Spare) -> 
     assert rules(spare, "nat") == tuple(rule.removesuffix(" --random-fully") for rule in NAT)
 
 
+def test_a_blackhole_for_the_nodes_own_subnet_is_a_flag(spare: Spare) -> None:
+    """As canal has it."""
+    spare.start(QUICK, "--ip-blackhole-route")
+    until("the route", lambda: f"blackhole {SPARE_CIDR}" in spare.sh("ip route"), 5)
+
+
 def test_a_switch_to_nftables_leaves_what_accepts_and_an_empty_chain_of_nat(
     observer: Spare,
 ) -> None:

@@ -1,5 +1,6 @@
 """What flanneld leaves when it ends, and what it makes of that, and of what it missed, later."""
 
+import json
 import os
 import signal
 
@@ -176,12 +177,14 @@ def test_network_unavailable_is_cleared_once_per_start(
     assert condition() == ("False", "FlannelIsUp")
 
 
-def test_a_network_configuration_is_read_once(observer: Spare, paper: Paper) -> None:
-    observer.place.write("/run/net-conf.json", '{"Network":"10.244.0.0/16","Backend":{}}')
-    paper.settle(observer.place)
+def test_the_network_configuration_is_read_once(observer: Spare) -> None:
+    other = {**NET_CONF, "Backend": {"Type": "vxlan", "VNI": 7}}
+    observer.place.write("/run/net-conf.json", json.dumps(other))
     observer.place.run("ip", "link", "del", "flannel.1")
-    until("flannel.1", lambda: "recreated successfully" in observer.log(), 10)
-    observer.restart(net_conf=NET_CONF)
+    until("flannel.1", lambda: "VXLAN device flannel.1 recreated" in observer.log(), 10)
+    assert "flannel.7" not in observer.place.run("ip", "link")
+    observer.restart(net_conf=other)
+    assert "flannel.7" in observer.place.run("ip", "link")
 
 
 def rules(spare: Spare) -> str:

@@ -6,6 +6,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
+from cluster import images
 from cluster.daemons import pid_of, until
 from cluster.setup import Cluster
 from cluster.shell import Failed
@@ -56,6 +59,19 @@ def test_without_a_pod_cidr_flanneld_gives_up_and_leaves_a_bare_device(spare: Sp
         assert spare.annotations() == {}
 
 
+def test_a_pod_cidr_may_be_given_once_and_is_never_changed(cluster: Cluster, spare: Spare) -> None:
+    def give(cidr: str) -> None:
+        spec = json.dumps({"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})
+        cluster.kubectl("patch", "node", "node-c", "-p", spec)
+
+    with _no_pod_cidrs():
+        spare.unregister()
+        spare.register()
+        give("10.244.78.0/24")
+    with pytest.raises(Failed, match="node updates may not change podCIDR except from"):
+        give("10.244.79.0/24")
+
+
 def test_the_lease_of_a_pod_cidr_outside_of_the_network_is_published_all_the_same(
     spare: Spare,
 ) -> None:
@@ -95,15 +111,17 @@ def test_a_mac_that_changes_before_the_device_is_up_ends_flanneld_after_it_publi
 ) -> None:
     """What udev does; the window is held open here by an API that refuses the write."""
     with _no_lease_yet(cluster):
-        spare.launch()
+        spare.launch("--healthz-port=18081")
         until("the device", lambda: "flannel.1" in spare.place.run("ip", "link"), 10, 0.05)
+        assert [_status(spare, path) for path in ("healthz", "readyz")] == ["200", "503"]
         drawn = link(spare.place)["address"]
         spare.place.run("ip", "link", "set", "flannel.1", "address", TAKEN)
     until("flanneld gives up", lambda: not spare.runs(), 20)
     assert f"flannel.1's mac address wanted: {drawn}, but got: {TAKEN}" in spare.log()
     assert spare.annotations()["backend-data"] == backend_data(drawn)
-    spare.start()
+    spare.start("--healthz-port=18081")
     assert spare.annotations()["backend-data"] == backend_data(TAKEN)
+    assert [_status(spare, path) for path in ("healthz", "readyz")] == ["200", "200"]
 
 
 def test_without_bridge_nf_call_iptables_flanneld_does_not_start_and_its_value_is_not_looked_at(
@@ -125,6 +143,12 @@ def test_a_net_conf_without_a_backend_means_udp(spare: Spare) -> None:
         "",
         "null",
     )
+
+
+def _status(spare: Spare, path: str) -> str:
+    """The HTTP status of one of flanneld's own pages."""
+    ask = rf"printf 'GET /{path} HTTP/1.0\r\n\r\n' | {images.BUSYBOX} nc 127.0.0.1 18081"
+    return spare.sh(ask).split()[1]
 
 
 @contextmanager
