@@ -11,6 +11,7 @@ from cluster.setup import down, running, up
 from cluster.shell import PATH, Failed
 
 USAGE = """usage: python -m cluster up       bring the cluster up (first it is built, some minutes)
+       python -m cluster up --dual-stack   the same, with IPv6 beside IPv4
        python -m cluster down     end it, and leave nothing
        python -m cluster in PLACE COMMAND...   run a command in node-a, node-b, operator, control"""
 
@@ -19,9 +20,9 @@ def main(words: list[str]) -> int:
     """One command."""
     try:
         match words:
-            case ["up"]:
+            case ["up"] | ["up", "--dual-stack"]:
                 build()
-                up()
+                up(dual_stack=len(words) > 1)
             case ["down"]:
                 down()
             case ["in", place, *command] if command:

@@ -13,6 +13,7 @@ ADDRESS = "192.168.79.10"
 SERVER = f"https://{ADDRESS}:6443"
 SERVICES = "10.96.0.0/16"
 PODS = "10.244.0.0/16"
+PODS_6 = "fd24::/48"
 
 
 def prepare(authority: Authority, nodes: tuple[str, ...]) -> None:
@@ -70,14 +71,14 @@ def start_apiserver(place: Place, authority: Authority, cgroup: str) -> None:
     start(place, "kube-apiserver", words, cgroup=cgroup)
 
 
-def start_others(place: Place, authority: Authority, cgroup: str) -> None:
-    """kube-controller-manager and kube-scheduler."""
+def start_others(place: Place, authority: Authority, cgroup: str, pods: str = PODS) -> None:
+    """kube-controller-manager and kube-scheduler. `pods`: their networks, joined by commas."""
     pki = authority.folder
     manager = state() / "controller-manager.conf"
     words: list[str | Path] = [
         programs() / "kube-controller-manager",
         "--allocate-node-cidrs=true",
-        f"--cluster-cidr={PODS}",
+        f"--cluster-cidr={pods}",
         f"--kubeconfig={manager}",
         "--leader-elect=false",
         f"--root-ca-file={authority.certificate}",

@@ -1,6 +1,7 @@
 """flannel as its users install it: its own manifest, with the images that were built here."""
 
 import json
+from collections.abc import Mapping
 
 import yaml
 
@@ -14,7 +15,7 @@ years.
 """
 
 
-def objects(net_conf: dict[str, object] | None = None) -> list[dict[str, object]]:
+def objects(net_conf: Mapping[str, object] | None = None) -> list[dict[str, object]]:
     """Everything of kube-flannel.yml. `net_conf`: what differs from its net-conf.json."""
     found: list[dict[str, object]] = list(yaml.safe_load_all(manifest().read_text()))
     for one in found:
@@ -25,7 +26,7 @@ def objects(net_conf: dict[str, object] | None = None) -> list[dict[str, object]
     return found
 
 
-def _configure(config_map: dict[str, object], net_conf: dict[str, object]) -> None:
+def _configure(config_map: dict[str, object], net_conf: Mapping[str, object]) -> None:
     data = config_map["data"]
     assert isinstance(data, dict)
     conf = json.loads(data["cni-conf.json"])

@@ -133,9 +133,14 @@ def wire(underlay: Place, others: Mapping[Place, str]) -> None:
     underlay.run("ip", "link", "add", "ul0", "type", "bridge")
     underlay.run("ip", "link", "set", "ul0", "up")
     for place, address in others.items():
-        port = f"p-{place.name}"
-        end = ["type", "veth", "peer", "name", "eth0", "netns", str(place.pid)]
-        underlay.run("ip", "link", "add", port, *end)
-        underlay.run("ip", "link", "set", port, "master", "ul0", "up")
-        place.run("ip", "address", "add", address, "dev", "eth0")
-        place.run("ip", "link", "set", "eth0", "up")
+        plug(underlay, place, address)
+
+
+def plug(underlay: Place, place: Place, address: str) -> None:
+    """A port of the bridge for one place; its eth0 gets the address (CIDR)."""
+    port = f"p-{place.name}"
+    end = ["type", "veth", "peer", "name", "eth0", "netns", str(place.pid)]
+    underlay.run("ip", "link", "add", port, *end)
+    underlay.run("ip", "link", "set", port, "master", "ul0", "up")
+    place.run("ip", "address", "add", address, "dev", "eth0")
+    place.run("ip", "link", "set", "eth0", "up")

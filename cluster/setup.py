@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from cluster.pki import Authority
 from cluster.shell import Failed
 
 NODES = {"node-a": "192.168.79.11", "node-b": "192.168.79.12"}
+NODES_6 = {"node-a": "fd79::11", "node-b": "fd79::12"}
 GATEWAY = "192.168.79.1"
+GATEWAY_6 = "fd79::1"
 """flanneld takes the interface of the default route: there is one, and it leads nowhere."""
 
 PODS = {"web-a": "node-a", "web-b": "node-b", "db-a": "node-a", "db-b": "node-b"}
@@ -67,8 +70,11 @@ def running() -> Cluster:
     return Cluster({place: Place(place, pid) for place, pid in anchors.items()})
 
 
-def up(net_conf: dict[str, object] | None = None) -> Cluster:
-    """Bring it up, to pods that are ready. Failed; `down` clears what there is."""
+def up(net_conf: Mapping[str, object] | None = None, *, dual_stack: bool = False) -> Cluster:
+    """Bring it up, to pods that are ready. Failed; `down` clears what there is.
+
+    dual_stack: nodes, pods and flannel have IPv6 beside IPv4; Services stay IPv4.
+    """
     began = time.monotonic()
 
     def say(what: str) -> None:
@@ -77,6 +83,12 @@ def up(net_conf: dict[str, object] | None = None) -> Cluster:
     programs()
     state().mkdir(parents=True)
     cluster = Cluster(_places())
+    pods, addresses, conf = control.PODS, NODES, dict(net_conf or {})
+    if dual_stack:
+        _add_ipv6(cluster.places)
+        pods = f"{control.PODS},{control.PODS_6}"
+        addresses = {one: f"{NODES[one]},{NODES_6[one]}" for one in NODES}
+        conf |= {"EnableIPv6": True, "IPv6Network": control.PODS_6}
     authority = Authority(state() / "pki")
     control.prepare(authority, tuple(NODES))
     say("namespaces and certificates")
@@ -88,13 +100,13 @@ def up(net_conf: dict[str, object] | None = None) -> Cluster:
             work.result()
     say("containerd and images on both nodes")
     control.await_api(cluster.operator)
-    control.start_others(place, authority, cgroup)
+    control.start_others(place, authority, cgroup, pods)
     say("the API server is ready")
-    for one, address in NODES.items():
+    for one, address in addresses.items():
         cgroup = workers.cgroup_of(name(), one)
         workers.start_kubelet(cluster.places[one], authority, address, cgroup)
-        workers.start_proxy(cluster.places[one], cgroup)
-    cluster.apply(flannel.objects(net_conf))
+        workers.start_proxy(cluster.places[one], cgroup, pods)
+    cluster.apply(flannel.objects(conf))
     until("both nodes are registered", lambda: len(cluster.get("nodes")["items"]) == len(NODES), 60)
     say("both nodes are registered")
     cluster.kubectl(
@@ -165,6 +177,17 @@ def _places() -> dict[str, Place]:
     for one in NODES:
         places[one].run("ip", "route", "add", "default", "via", GATEWAY)
     return places
+
+
+def _add_ipv6(places: Mapping[str, Place]) -> None:
+    """Addresses and a default route that leads nowhere, as with IPv4. No time for DAD."""
+    for place, device, address in (
+        (places["underlay"], "ul0", GATEWAY_6),
+        *((places[one], "eth0", address) for one, address in NODES_6.items()),
+    ):
+        place.run("ip", "address", "add", f"{address}/64", "dev", device, "nodad")
+    for one in NODES_6:
+        places[one].run("ip", "-6", "route", "add", "default", "via", GATEWAY_6)
 
 
 def _keep(places: dict[str, Place]) -> None:

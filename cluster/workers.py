@@ -114,13 +114,13 @@ def _kubelet(authority: Authority, cgroup: str) -> dict[str, object]:
     }
 
 
-def start_proxy(place: Place, cgroup: str) -> None:
+def start_proxy(place: Place, cgroup: str, pods: str = PODS) -> None:
     """kube-proxy in iptables mode: flanneld reaches the API server by its Service."""
     config = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(state() / "proxy.conf")},
-        "clusterCIDR": PODS,
+        "clusterCIDR": pods,
         # the machine's own limit of connections is not ours to set
         "conntrack": {"maxPerCore": 0, "min": 0},
         "hostnameOverride": place.name,

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.builders import ETH0, agent, bundle, pod_end, request, state
 from tracer.core.course import course, why_unsure
-from tracer.model.bundle import Bundle
+from tracer.model.bundle import AgentReport, Bundle
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Place, Way
 from tracer.model.state import NodeState, Rule
@@ -69,6 +69,25 @@ def test_a_hosts_packets_are_its_own_and_come_in_by_no_bridge() -> None:
 
 def test_without_the_senders_state_the_usual_way_is_expected() -> None:
     assert names(bundle(nodes={}))[2] == "flannel.1"
+
+
+@pytest.mark.parametrize(("family", "device"), [(4, "flannel.1"), (6, "flannel-v6.1")])
+def test_a_dual_stack_nodes_packet_passes_the_vtep_of_its_family(family: int, device: str) -> None:
+    def both(name: str) -> AgentReport:
+        found = agent(name)
+        (v4,) = (one for one in found.points if one.device is Device.VTEP)
+        v6 = replace(v4, ifname="flannel-v6.1", ifindex=99)
+        return replace(found, points=(v6, *found.points) if family == 4 else (*found.points, v6))
+
+    agents = {name: both(name) for name in ("node-a", "node-b")}
+    asked = request()
+    if family == 6:
+        asked = replace(
+            asked,
+            source=pod_end("node-a", ip="fd24:0:0:1::2"),
+            destination=pod_end("node-b", ip="fd24:0:0:2::2"),
+        )
+    assert names(bundle(agents=agents, request=asked))[2] == device
 
 
 def test_points_that_no_agent_named_stand_there_by_their_kind() -> None:

@@ -84,6 +84,15 @@ def test_where_all_nodes_use_another_backend_none_is_passed_over_for_it() -> Non
     assert (lease.defect, lease.vtep_mac, lease.backend_type) == (None, None, "host-gw")
 
 
+def test_a_backend_that_publishes_no_name_is_none_of_vxlan() -> None:
+    """As flanneld 0.28.10 was seen to write it (cluster/tests/flannel)."""
+    node = api_node("node-b", backend_type="x", backend_data="null")
+    key = f"{PREFIX}/backend-type"
+    node = replace(node, annotations={**node.annotations, key: ""})
+    defect = "its backend is unnamed (udp, alloc or tencent-vpc), not vxlan"
+    assert lease_of(node).defect == defect
+
+
 def test_a_node_without_a_pod_cidr_has_a_lease_with_a_defect() -> None:
     node = replace(api_node("node-b"), pod_cidrs=())
     assert lease_of(node).defect == "the node has no pod CIDR of this family"

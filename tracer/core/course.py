@@ -106,6 +106,9 @@ def _ifname(bundle: Bundle, end: End, device: Device) -> str:
     points = [point for point in agent.points if point.device is device] if agent else []
     if device is Device.POD and (veth := veth_of(bundle, end)) is not None:
         points = [point for point in points if point.ifindex == veth]
+    if device is Device.VTEP:
+        v6 = ip_address(end.ip).version == 6
+        points = [one for one in points if one.ifname.startswith("flannel-v6.") is v6] or points
     return points[0].ifname if points else device.value
 
 

@@ -16,6 +16,8 @@ from tracer.model.state import NodeState
 
 DEFAULT_PREFIX = "flannel.alpha.coreos.com/"
 VXLAN = "vxlan"
+UNNAMED = "unnamed (udp, alloc or tencent-vpc)"
+"""These backends publish an empty backend-type (flannel pkg/backend)."""
 DEFAULT_VNI = 1
 """flannel pkg/backend/vxlan/vxlan.go, defaultVNI."""
 DEFAULT_PORT = 8472
@@ -139,6 +141,7 @@ def _lease(node: Node, family: int, vxlan: bool) -> Lease | None:
         return None
     public_ip = _ip(published, family)
     backend_type = _by_end(node.annotations, "backend-type")[1]
+    backend_type = UNNAMED if backend_type == "" else backend_type
     vni, mac, wrong = _vxlan_data(data) if backend_type == VXLAN else (None, None, None)
     overwrite = _by_end(node.annotations, f"{_PUBLIC_IP[family]}-overwrite")[1]
     return Lease(

@@ -377,6 +377,13 @@ def test_a_check_sees_that_packets_arrive_at_the_wrong_twin() -> None:
     assert stopped[(B, C)] == "duplicate-podcidr"
 
 
+def test_after_a_twin_is_gone_every_node_reads_the_leases_anew() -> None:
+    """The removal of one Node takes the entries of the other from every node."""
+    told = ask(duplicate_podcidr, case(cluster=twins("10.244.2.0/24")))
+    assert told is not None
+    assert told.fix[-1] == "kubectl -n kube-flannel rollout restart daemonset/kube-flannel-ds"
+
+
 def test_neighbouring_subnets_are_no_twins() -> None:
     assert ask(duplicate_podcidr, case(cluster=twins("10.244.3.0/24"))) is None
     assert ask(duplicate_podcidr, case(cluster=twins("10.244.2.0/24"))) is not None

@@ -92,6 +92,7 @@ def test_the_same_vni_under_another_name_keeps_flannel1_from_being_made() -> Non
     node_b = replace(bare, links=(*bare.links, same))
     finding = found(vxlan_port_taken, case(node_b), Way.REPLY)
     assert finding.sentence == ("vxlan0 on node-b has udp 8472, so that flannel.1 cannot be made.")
+    assert "`Link not found`" in finding.useless[0]
 
 
 def test_the_device_of_the_other_family_holds_nothing() -> None:

@@ -22,7 +22,7 @@ def dualstack_update_ignored(way: WayView) -> Finding | None:
     """One family's data of a dual-stack node changed, and its peers kept the old one.
 
     flannel drops an update in which the other family is unchanged: either comparison by itself
-    sets `changed` to false (kube.go, handleUpdateLeaseEvent; still so in v0.28.9).
+    sets `changed` to false (kube.go, handleUpdateLeaseEvent; still so in v0.28.10).
     """
     crossing = way.crossing
     if crossing is None or not update_ignored(way):

@@ -15,15 +15,15 @@ from tracer.model.state import Address, Link
 
 STEP = Step.CLUSTER
 
-METRIC = "raising a default route's metric: flannel takes the first one and looks at no metric"
+ONCE = "changing default routes or addresses and no more: flanneld chooses once, at its start"
 
 
 def wrong_interface(way: WayView) -> Finding | None:
     """A node publishes the address of an interface that its peers cannot reach.
 
     flanneld takes the first of --iface that exists, else the interface of the first default route
-    whatever its metric (ip/iface.go), and chooses once, at its start. Peers without a route to
-    that address fail in vxlan_xmit_one: IP_OUTNOROUTES.
+    that the kernel lists (ip/iface.go), which is that of the lowest metric, and chooses once, at
+    its start. Peers without a route to that address fail in vxlan_xmit_one: IP_OUTNOROUTES.
     """
     crossing, inside = way.crossing, _of_other_interface(way)
     if crossing is None or inside is None:
@@ -57,7 +57,7 @@ def wrong_interface(way: WayView) -> Finding | None:
         useless=(
             "correcting the annotation by hand: flanneld publishes the other address again at its"
             " next start",
-            METRIC,
+            ONCE,
             remedies.CNI_FILES,
         ),
         way=way.way,

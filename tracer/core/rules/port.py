@@ -26,6 +26,8 @@ def vxlan_port_taken(node: NodeView) -> tuple[Finding, ...]:
 
     A leftover of another CNI, as a rule (cilium_vxlan, in external mode): its socket takes in what
     is meant for flannel.1. flanneld fails to set flannel.1 up, exits, and writes no peer's entries.
+    With a device of flannel's own VNI it fails earlier: the kernel's EEXIST makes it look for a
+    flannel.1 that is not there (device.go, ensureLink).
     """
     node.tables("links")
     conf = node.facts.net_conf
@@ -42,6 +44,9 @@ def vxlan_port_taken(node: NodeView) -> tuple[Finding, ...]:
 
 def _taken(node: NodeView, vtep: Link | None, holder: Link, port: int) -> Finding:
     name = vtep.ifname if vtep is not None else f"flannel.{node.facts.vni}"
+    refusal, by_hand = "address already in use", f"ip link set {name} up"
+    if vtep is None:
+        refusal, by_hand = "Link not found", f"ip link add {name} type vxlan"
     mode = ", external" if holder.vxlan is not None and holder.vxlan.external else ""
     return Finding(
         rule="vxlan-port-taken",
@@ -76,9 +81,8 @@ def _taken(node: NodeView, vtep: Link | None, holder: Link, port: int) -> Findin
             remedies.on(node.node, f"ss -lnu | grep {port}"),
         ),
         useless=(
-            f"restarting flannel while {holder.ifname} is there: it fails again, `address already"
-            " in use`",
-            f"ip link set {name} up: the kernel refuses it for the same reason",
+            f"restarting flannel while {holder.ifname} is there: it fails again, `{refusal}`",
+            f"{by_hand}: the kernel refuses it for the same reason",
             "removing the other CNI's files from /etc/cni/net.d: its devices stay until somebody"
             " deletes them, or until the next boot",
         ),

@@ -1,0 +1,1 @@
+"""What flannel of the pinned version does, claim by claim (docs/reference/flannel-behaviour.md)."""
