@@ -61,9 +61,9 @@ wait waiting waits want wanted was watch watched way we well went were what when
 who whose why wide will with within without word words works would write wrong wrote
 x xdp xfrm
 yes yet you your
-administers api-resources ask begun create deadline delete describe ends ephemeral
+administers answering7 api-resources ask begun create deadline delete describe ends ephemeral
 flantrace-namespace goes had image instead kubelet lacks overwrite passive privileges.md proxies
-proxy ran reach ref somebody websocket websockets whoever
+proxy ran reach ref somebody websocket websocket7 websockets whoever
 rst syn-ack rfc rfcs udev in-cluster cross-device multibyte srmount rf-kill a.out i j l n o
 syscall.py trace.c
 """
