@@ -52,11 +52,12 @@ def _detached(node: NodeView, pairs: list[Pair]) -> Finding:
         evidence=_links(node.node, bridge, veth, actual),
         hits=_hits(node, pairs),
         fix=(
-            "put it back, or delete the pod so that it is made anew:",
+            "put it back:",
             *(
                 remedies.on(node.node, f"ip link set {pair.veth.ifname} master {bridge.ifname} up")
                 for pair in pairs[:SHOWN]
             ),
+            *_or_anew(node, pairs),
         ),
         confirm=(remedies.on(node.node, f"bridge link show dev {veth.ifname}"),),
         useless=(
@@ -117,17 +118,23 @@ def _down(node: NodeView, pairs: list[Pair]) -> Finding:
 def _set_up(node: NodeView, pairs: list[Pair], name: str) -> tuple[str, ...]:
     if all(pair.pod.up for pair in pairs):
         return (
-            "set it up, or delete the pod so that it is made anew:",
+            "set it up:",
             *(
                 remedies.on(node.node, f"ip link set {pair.veth.ifname} up")
                 for pair in pairs[:SHOWN]
             ),
+            *_or_anew(node, pairs),
         )
     return (
         "delete the pod so that it is made anew: its routes went when its device went down, and do"
         " not come back with it:",
         delete_pod(name),
     )
+
+
+def _or_anew(node: NodeView, pairs: list[Pair]) -> tuple[str, ...]:
+    names = dict.fromkeys(pod_name(node, pair.pod.ip) for pair in pairs[:SHOWN])
+    return ("or delete the pod so that it is made anew:", *map(delete_pod, names))
 
 
 def _pairs(node: NodeView) -> list[Pair]:
