@@ -1,0 +1,112 @@
+"""The real cluster: one for the whole run, brought up before the first test that asks for it."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.paths import name, state
+from cluster.setup import Cluster, down, running, up
+from cluster.shell import Failed
+from cluster.tests.clock import Clock
+from cluster.tests.flantrace import Flantrace, into_the_nodes
+from cluster.tests.remains import Machine, remains
+
+TAIL = 15
+"""Lines of each log that are shown where the cluster cannot come up."""
+
+_CLOCK = pytest.StashKey[Clock]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--running",
+        action="store_true",
+        help="use the cluster that is up (python -m cluster up) and leave it up",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_CLOCK] = Clock()
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A running cluster of two nodes; nothing of it is left when the run is over."""
+    if os.geteuid() != 0:
+        pytest.exit("the cluster needs root: its nodes are namespaces, mounts and cgroups", 1)
+    if request.config.getoption("--running"):
+        yield running()
+        return
+    _refuse_a_second()
+    down()
+    before = Machine.now()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ended)
+    try:
+        yield _brought_up(request.config.stash[_CLOCK])
+    finally:
+        down()
+    left = remains(before)
+    assert not left, "the cluster left something behind:\n" + "\n".join(left)
+
+
+def _refuse_a_second() -> None:
+    """One that somebody works with is not taken from them; what a killed run left is."""
+    try:
+        anchors = json.loads((state() / "anchors.json").read_text())
+    except FileNotFoundError:
+        return
+    if any(Path(f"/proc/{pid}").exists() for pid in anchors.values()):
+        pytest.exit(
+            f"a cluster named {name()} is up: end it (python -m cluster down), test on it"
+            " (pytest cluster --running), or choose another name (FLANTRACE_CLUSTER)",
+            1,
+        )
+
+
+def _brought_up(clock: Clock) -> Cluster:
+    clock.test = "the cluster"
+    try:
+        with clock("up"):
+            return up()
+    except Failed as error:
+        said = [f"the cluster does not come up: {error}", *_tails()]
+    return pytest.exit("\n".join(said), 1)
+
+
+def _tails() -> Iterator[str]:
+    for log in sorted((state() / "logs").glob("*.log")):
+        yield f"--- {log.name}"
+        yield from log.read_text(errors="replace").splitlines()[-TAIL:]
+
+
+def _ended(number: int, _frame: object) -> None:
+    pytest.exit(f"ended by {signal.Signals(number).name}", 128 + number)
+
+
+@pytest.fixture(scope="session")
+def flantrace(cluster: Cluster) -> Flantrace:
+    """flantrace at the operator's place. How it gets to the nodes is decided here."""
+    return Flantrace(cluster, into_the_nodes)
+
+
+@pytest.fixture
+def clock(request: pytest.FixtureRequest) -> Clock:
+    """Times what a test does."""
+    clock = request.config.stash[_CLOCK]
+    clock.test = request.node.name
+    return clock
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    lines = list(config.stash[_CLOCK].lines())
+    if lines:
+        terminalreporter.section("what took how long")
+        for line in lines:
+            terminalreporter.write_line(line)
