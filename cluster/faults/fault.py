@@ -28,8 +28,6 @@ class Fault:
     """What the printed fix says in words only, such as making pods anew."""
     heal: Act | None = None
     """What undoes the fault where the printed fix cannot be run by a test, or says it in words."""
-    editor: str | None = None
-    """A sed script that does what the printed fix says in words of `kubectl edit`."""
     useless: Act | None = None
     """A remedy that people try: it must not heal."""
     words: tuple[str, str] = ("web-a", "web-b")

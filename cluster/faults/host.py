@@ -59,6 +59,7 @@ FAULTS = (
             " sysctl -qw net.ipv4.conf.all.rp_filter=1",
         ),
         heal=shell("node-b", "sysctl -qw net.ipv4.conf.all.rp_filter=0"),
+        useless=on("node-b", "sysctl", "-qw", "net.ipv4.conf.flannel/1.rp_filter=0"),
     ),
     Fault(
         name="masq-pod-to-pod",

@@ -3,17 +3,22 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cluster.faults.fault import Fault
 from cluster.paths import name, state
 from cluster.setup import Cluster, down, running, up
 from cluster.shell import Failed
 from cluster.tests.clock import Clock
 from cluster.tests.flantrace import Flantrace, into_the_nodes
 from cluster.tests.remains import Machine, remains
+from cluster.tests.trial import Trial
+from cluster.tests.whole import Lines, whole
+
+TryOut = Callable[[Fault], Trial]
 
 TAIL = 15
 """Lines of each log that are shown where the cluster cannot come up."""
@@ -92,6 +97,28 @@ def _ended(number: int, _frame: object) -> None:
 def flantrace(cluster: Cluster) -> Flantrace:
     """flantrace at the operator's place. How it gets to the nodes is decided here."""
     return Flantrace(cluster, into_the_nodes)
+
+
+@pytest.fixture(scope="session")
+def before(cluster: Cluster) -> Lines:
+    """The cluster as it is, which every test leaves so."""
+    return whole(cluster)
+
+
+@pytest.fixture
+def try_out(
+    cluster: Cluster, flantrace: Flantrace, clock: Clock, before: Lines
+) -> Iterator[TryOut]:
+    """Begins the trial of a fault; whatever the test does, nothing of it is left."""
+    trials: list[Trial] = []
+
+    def begin(fault: Fault) -> Trial:
+        trials.append(Trial(fault, cluster, flantrace, clock, before))
+        return trials[-1]
+
+    yield begin
+    for trial in trials:
+        trial.end()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Doing what flantrace prints, word by word, where it says to do it."""
 
-import shlex
 from collections.abc import Sequence
 
 from cluster.nodes import Place
@@ -24,16 +23,15 @@ def ways_out(fix: Sequence[str]) -> list[list[Step]]:
     return ways
 
 
-def obey(cluster: Cluster, way: Sequence[Step], editor: str | None = None) -> None:
+def obey(cluster: Cluster, way: Sequence[Step], editor: str) -> None:
     """Run every command of one way, as it is printed. Failed: one of them did.
 
-    `editor`: the sed script that stands for the person at `kubectl edit`.
+    `editor`: KUBE_EDITOR, for the person at `kubectl edit`.
     """
     commands = [command for step in way for command in step.commands]
     assert commands, f"it prints no command: {' '.join(step.words for step in way)}"
     for command in commands:
         text, _, where = command.partition(HERE)
-        assert " edit " not in text or editor, f"nobody says what to write: {command}"
         for place in _places(cluster, where.strip()):
             _type(place, text, cluster.operator, editor)
         if text.startswith("kubectl"):
@@ -48,10 +46,10 @@ def _places(cluster: Cluster, where: str) -> list[Place]:
     return [cluster.places[where]]
 
 
-def _type(place: Place, text: str, operator: Place, editor: str | None) -> None:
+def _type(place: Place, text: str, operator: Place, editor: str) -> None:
     """Type a line into a shell there."""
     print(f"{place.name}$ {text}", flush=True)
     environment = environ() if place is operator else None
-    if environment is not None and editor is not None:
-        environment["KUBE_EDITOR"] = f"sed -i -e {shlex.quote(editor)}"
+    if environment is not None:
+        environment["KUBE_EDITOR"] = editor
     run([*place.enter, "sh", "-c", text], environ=environment, timeout=180)
