@@ -15,14 +15,16 @@ HEAD = f"""# Faults on a real cluster
 
 `make cluster-test` brings up Kubernetes {KUBERNETES.removeprefix("v")} with flannel \
 {FLANNEL.removeprefix("v")} in namespaces of one machine, two nodes
-([how](../how-to/use-the-real-cluster.md)), and breaks it as it breaks in the field; flanneld, kubelet and
-kube-proxy do the rest. A test writes this page; nobody edits it.
+([how](../how-to/use-the-real-cluster.md)), and breaks it as it breaks in the field; flanneld,
+kubelet and kube-proxy do the rest. A test writes this page; nobody edits it.
 
-* Each fault is named by its rule, and no other error is found: by a **trace** of web-a to web-b, and by a
-  **check**, where it stands in a table.
-* **fix**: every way out that the finding prints is run, word by word; then packets arrive, and nothing is
-  found any more. What the fix says in words only is done as well.
-* **no use**: something that the finding says not to help is run, and does not.
+* Each fault is named by its rule, and no other error is found: by a **trace** of web-a to web-b,
+  and by a **check**, where it stands in a table.
+* **fix**: every way out that the finding prints is run, word by word; then packets arrive, and
+  nothing is found any more. What the fix says in words only is done as well.
+* **no use**: something that the finding says not to help is run, and does not. So is what was tried
+  in the incident that this tool comes from ([vtepmac-annotation-stale](../rules/\
+vtepmac-annotation-stale.md)): removing /var/lib/cni/flannel, and deleting the devices.
 * On the healthy cluster nothing is found: before and after flannel is rolled out anew.
 
 | fault | rule | trace | check | fix | no use |

@@ -17,6 +17,13 @@ def lease(cluster: Cluster, node: str) -> tuple[str, str, str]:
     return first, data["VtepMAC"], annotations["flannel.alpha.coreos.com/public-ip"]
 
 
+def _mac_changed(cluster: Cluster) -> None:
+    """As udev and NetworkManager do it; to another one each time."""
+    _, mac, _ = lease(cluster, "node-b")
+    new = next(one for one in ("02:bb:00:00:00:77", "02:bb:00:00:00:78") if one != mac)
+    cluster.places["node-b"].run("ip", "link", "set", VTEP, "address", new)
+
+
 def _annotation_corrected(cluster: Cluster) -> None:
     """The origin's own fix, where the device's MAC changed while flanneld ran."""
     device = json.loads(cluster.places["node-b"].run("ip", "-j", "link", "show", "dev", VTEP))[0]
@@ -67,7 +74,7 @@ FAULTS = (
     Fault(
         name="mac-changed-under-running-flannel",
         slug="mac-changed-under-running-flannel",
-        inject=on("node-b", "ip", "link", "set", VTEP, "address", "02:bb:00:00:00:77"),
+        inject=_mac_changed,
         useless=_annotation_corrected,
     ),
     Fault(name="fdb-missing", slug="fdb-missing", inject=_fdb_lost),

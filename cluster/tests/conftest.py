@@ -13,9 +13,10 @@ from cluster.paths import name, state
 from cluster.setup import Cluster, down, running, up
 from cluster.shell import Failed
 from cluster.tests.clock import Clock
-from cluster.tests.flantrace import Flantrace, into_the_nodes
+from cluster.tests.flantrace import Flantrace, typed
 from cluster.tests.remains import Machine, remains
 from cluster.tests.trial import Trial
+from cluster.tests.ways import IMAGE, Installed, built_image, by_a_command
 from cluster.tests.whole import Lines, whole
 
 TryOut = Callable[[Fault], Trial]
@@ -31,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--running",
         action="store_true",
         help="use the cluster that is up (python -m cluster up) and leave it up",
+    )
+    parser.addoption(
+        "--by-a-command",
+        action="store_true",
+        help="flantrace gets to the nodes by --node-exec: nothing is installed on the cluster",
     )
 
 
@@ -94,15 +100,37 @@ def _ended(number: int, _frame: object) -> None:
 
 
 @pytest.fixture(scope="session")
-def flantrace(cluster: Cluster) -> Flantrace:
-    """flantrace at the operator's place. How it gets to the nodes is decided here."""
-    return Flantrace(cluster, into_the_nodes)
-
-
-@pytest.fixture(scope="session")
 def before(cluster: Cluster) -> Lines:
     """The cluster as it is, which every test leaves so."""
     return whole(cluster)
+
+
+@pytest.fixture(scope="session")
+def flantrace(
+    request: pytest.FixtureRequest,
+    cluster: Cluster,
+    before: Lines,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Flantrace:
+    """flantrace at the operator's place. How it gets to the nodes is decided here.
+
+    `before`: nothing is asked, nor broken, before that is known.
+    """
+    if request.config.getoption("--by-a-command"):
+        return Flantrace(cluster, by_a_command)
+    clock = request.config.stash[_CLOCK]
+    clock.test = "flantrace"
+    with clock("image"):
+        image = built_image(tmp_path_factory.mktemp("image"))
+
+    def install() -> None:
+        done = typed(cluster, "install", "--image", IMAGE, "--pull-policy", "Never")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    way = Installed(cluster, image, install)
+    with clock("installation"):
+        way()
+    return Flantrace(cluster, way)
 
 
 @pytest.fixture

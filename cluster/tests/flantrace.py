@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,10 @@ from cluster.build import programs
 from cluster.paths import KUBECONFIG, state
 from cluster.setup import Cluster
 from cluster.shell import ENVIRON
+from cluster.tests.ways import Way
 
 PROGRAM = Path(sys.executable).parent / "flantrace"
 PATIENCE_S = 180
-
-_ON_NODE = r"""#!/bin/sh
-# Runs a command on a node of the cluster that is up: on-node NODE COMMAND...
-pid=$(sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" ANCHORS)
-shift
-exec nsenter --target="$pid" --net --mount --uts --wd=/ -- "$@"
-"""
-
-
-def into_the_nodes() -> tuple[str, ...]:
-    """The way to nodes by a command, as `--node-exec 'ssh {node} sudo'` is one."""
-    script = state() / "on-node"
-    if not script.exists():
-        script.write_text(_ON_NODE.replace("ANCHORS", str(state() / "anchors.json")))
-        script.chmod(0o755)
-    return ("--node-exec", f"{script} {{node}}")
 
 
 @dataclass(frozen=True)
@@ -79,7 +63,7 @@ class Answer:
 class Flantrace:
     """Calls it; `way` gives the options that lead to the nodes."""
 
-    def __init__(self, cluster: Cluster, way: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(self, cluster: Cluster, way: Way) -> None:
         self._cluster = cluster
         self._way = way
 
@@ -97,15 +81,7 @@ class Flantrace:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Any command, as it is, with the way to the nodes."""
-        return subprocess.run(
-            [*self._cluster.operator.enter, str(PROGRAM), *words, *self._way()],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environ(),
-            timeout=PATIENCE_S,
-        )
+        return typed(self._cluster, *words, *self._way())
 
     def _answer(self, *words: str) -> Answer:
         done = self.run(*words, "--json")
@@ -115,6 +91,19 @@ class Flantrace:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Answer(command, done.returncode, json.loads(done.stdout))
+
+
+def typed(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
+    """`flantrace WORDS`, at the operator's place."""
+    return subprocess.run(
+        [*cluster.operator.enter, str(PROGRAM), *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environ(),
+        timeout=PATIENCE_S,
+    )
 
 
 def environ() -> dict[str, str]:

@@ -5,8 +5,9 @@ import pytest
 from cluster.paths import name
 from cluster.setup import Cluster, down, up
 from cluster.tests.clock import Clock
-from cluster.tests.flantrace import Flantrace, into_the_nodes
+from cluster.tests.flantrace import Flantrace
 from cluster.tests.remains import Machine, remains
+from cluster.tests.ways import by_a_command
 
 
 def test_a_second_cluster_stands_beside_the_first_and_leaves_nothing(
@@ -19,7 +20,7 @@ def test_a_second_cluster_stands_beside_the_first_and_leaves_nothing(
             with clock("up"):
                 second = up()
             with clock("trace"):
-                answer = Flantrace(second, into_the_nodes).trace("web-a", "web-b")
+                answer = Flantrace(second, by_a_command).trace("web-a", "web-b")
             assert answer.healthy, answer
             assert second.places["node-a"].pid != cluster.places["node-a"].pid
         finally:
