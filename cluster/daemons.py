@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from cluster.paths import state
 from cluster.shell import ENVIRON, Failed
 
 HIERARCHIES = Path("/sys/fs/cgroup")
+_ONE_AT_A_TIME = threading.Lock()
+"""Nodes are made ready side by side."""
 BOOKED = ("pids", "systemd")
 """The cgroup v1 hierarchies that daemons join, for the books: what is in them is ours to end."""
 
@@ -86,6 +89,7 @@ def _book() -> Path:
 
 
 def _note(place: Place, name: str, pid: int) -> None:
-    book = json.loads(_book().read_text()) if _book().exists() else {}
-    book[f"{place.name}-{name}"] = pid
-    _book().write_text(json.dumps(book))
+    with _ONE_AT_A_TIME:
+        book = json.loads(_book().read_text()) if _book().exists() else {}
+        book[f"{place.name}-{name}"] = pid
+        _book().write_text(json.dumps(book))

@@ -141,6 +141,12 @@ def pod(pod_name: str, where: str) -> dict[str, object]:
     }
 
 
+def renew(cluster: Cluster) -> None:
+    """Another cluster in the place of one that cannot be used any more."""
+    down()
+    cluster.places = up().places
+
+
 def down() -> None:
     """End everything that is of this cluster and nothing else, and leave nothing."""
     for _ in range(50):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cluster.build import programs
 from cluster.control import PODS
-from cluster.daemons import HIERARCHIES, start, until
+from cluster.daemons import HIERARCHIES, end, pid_of, start, until
 from cluster.nodes import Place
 from cluster.paths import state
 from cluster.pki import Authority
@@ -56,6 +56,18 @@ def start_containerd(place: Place, cgroup: str) -> None:
     place.write("/etc/containerd/config.toml", _CONTAINERD)
     place.run("mkdir", "-p", "/opt/cni/bin")
     place.run("sh", "-c", f"cp {PLUGINS}/* /opt/cni/bin/; rm -f /opt/cni/bin/flannel")
+    _run_containerd(place, cgroup)
+
+
+def restart(place: Place, authority: Authority, address: str, cgroup: str) -> None:
+    """containerd and kubelet, as systemctl restarts them: pods run on."""
+    for name in ("kubelet", "containerd"):
+        end(pid_of(place.name, name))
+    _run_containerd(place, cgroup)
+    start_kubelet(place, authority, address, cgroup)
+
+
+def _run_containerd(place: Place, cgroup: str) -> None:
     start(place, "containerd", ["containerd"], cgroup=f"{cgroup}/sys")
 
     def answers() -> bool:

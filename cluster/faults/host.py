@@ -1,6 +1,20 @@
 """Faults of a host: firewalls, sysctls, policy."""
 
-from cluster.faults.fault import Fault, on, shell
+from cluster.faults.fault import Act, Fault, all_of, on, shell
+from cluster.faults.tables import lease
+from cluster.setup import Cluster
+
+
+def _answering_by(way: str) -> Act:
+    """The route of node-b to the pods of node-a."""
+
+    def act(cluster: Cluster) -> None:
+        first, _, _ = lease(cluster, "node-a")
+        words = way.format(first=first).split()
+        cluster.places["node-b"].run("ip", "route", "replace", f"{first}/24", *words)
+
+    return act
+
 
 FAULTS = (
     Fault(
@@ -53,12 +67,15 @@ FAULTS = (
     Fault(
         name="rp-filter",
         slug="rp-filter",
-        inject=shell(
-            "node-b",
-            "ip route replace 10.244.0.0/24 via 192.168.79.11 dev eth0;"
-            " sysctl -qw net.ipv4.conf.all.rp_filter=1",
+        inject=all_of(
+            _answering_by("via 192.168.79.11 dev eth0"),
+            on("node-b", "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1"),
         ),
-        heal=shell("node-b", "sysctl -qw net.ipv4.conf.all.rp_filter=0"),
+        heal=all_of(
+            _answering_by("via {first} dev flannel.1 onlink"),
+            on("node-b", "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0"),
+        ),
+        useless=on("node-b", "sysctl", "-qw", "net.ipv4.conf.flannel/1.rp_filter=0"),
     ),
     Fault(
         name="masq-pod-to-pod",

@@ -17,6 +17,21 @@ def lease(cluster: Cluster, node: str) -> tuple[str, str, str]:
     return first, data["VtepMAC"], annotations["flannel.alpha.coreos.com/public-ip"]
 
 
+def _mac_changed(cluster: Cluster) -> None:
+    """As udev and NetworkManager do it; to another one each time."""
+    _, mac, _ = lease(cluster, "node-b")
+    new = next(one for one in ("02:bb:00:00:00:77", "02:bb:00:00:00:78") if one != mac)
+    cluster.places["node-b"].run("ip", "link", "set", VTEP, "address", new)
+
+
+def _annotation_corrected(cluster: Cluster) -> None:
+    """The origin's own fix, where the device's MAC changed while flanneld ran."""
+    device = json.loads(cluster.places["node-b"].run("ip", "-j", "link", "show", "dev", VTEP))[0]
+    data = json.dumps({"VNI": 1, "VtepMAC": device["address"]}, separators=(",", ":"))
+    key = "flannel.alpha.coreos.com/backend-data"
+    cluster.kubectl("annotate", "node", "node-b", "--overwrite", f"{key}={data}")
+
+
 def _fdb_lost(cluster: Cluster) -> None:
     _, mac, ip = lease(cluster, "node-b")
     cluster.places["node-a"].run("bridge", "fdb", "del", mac, "dev", VTEP, "dst", ip, "self")
@@ -59,7 +74,8 @@ FAULTS = (
     Fault(
         name="mac-changed-under-running-flannel",
         slug="mac-changed-under-running-flannel",
-        inject=on("node-b", "ip", "link", "set", VTEP, "address", "02:bb:00:00:00:77"),
+        inject=_mac_changed,
+        useless=_annotation_corrected,
     ),
     Fault(name="fdb-missing", slug="fdb-missing", inject=_fdb_lost),
     Fault(name="neigh-missing", slug="neigh-missing", inject=_neighbour_lost),
@@ -80,11 +96,13 @@ FAULTS = (
         name="own-flannel1-down",
         slug="own-flannel1-down",
         inject=on("node-a", "ip", "link", "set", VTEP, "down"),
+        useless=on("node-a", "ip", "link", "set", VTEP, "up"),
     ),
     Fault(
         name="peer-flannel1-down",
         slug="peer-flannel1-down",
         inject=on("node-b", "ip", "link", "set", VTEP, "down"),
+        useless=on("node-b", "ip", "link", "set", VTEP, "up"),
     ),
     Fault(name="policy-route", slug="policy-route", inject=_blackholed),
 )

@@ -1,1 +1,1 @@
-"""Tests on the real cluster."""
+"""What is proved on the real cluster; every test gets the same one."""

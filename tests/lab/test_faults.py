@@ -8,8 +8,9 @@ import pytest
 
 from tests.conftest import Golden
 from tests.lab.conftest import Shapes, ping
-from tests.lab.dump import difference, state
+from tests.lab.dump import state
 from tests.lab.universe import Universe
+from tests.state_lines import difference
 from tracer.lab.faults import FAULTS
 from tracer.lab.plan import planned
 from tracer.lab.shape import SHAPES

@@ -31,7 +31,20 @@ def test_a_veth_that_is_off_its_bridge_explains_a_failed_neighbour() -> None:
     paths = [dropped(ON_BRIDGE, "NEIGH_FAILED", "neigh_invalidate", last=VTEP_IN)]
     told = judge(case(detached, paths=paths))
     assert words(told) == ("DROPPED", "veth-detached", "node-b", "cni0", "NEIGH_FAILED")
-    assert told.findings[0].fix[1] == "ip link set veth2 master cni0 up   # on node-b"
+    assert told.findings[0].fix[1:3] == (
+        "ip link set veth2 master cni0 up   # on node-b",
+        "or delete the pod so that it is made anew:",
+    )
+
+
+def test_a_port_that_is_put_back_gets_the_hairpin_that_its_configuration_asks_for() -> None:
+    conf = '{"plugins":[{"type":"flannel","delegate":{"hairpinMode": true}}]}'
+    detached = with_link(
+        state("node-b", files={"/etc/cni/net.d/10-flannel.conflist": conf}), "veth2", master=None
+    )
+    paths = [dropped(ON_BRIDGE, "NEIGH_FAILED", "neigh_invalidate", last=VTEP_IN)]
+    fix = judge(case(detached, paths=paths)).findings[0].fix
+    assert fix[2] == "bridge link set dev veth2 hairpin on   # on node-b"
 
 
 def test_a_cached_neighbour_lets_packets_get_as_far_as_the_bridge() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from tests.builders import FLANNEL, NUMBER, bundle, state
+from tests.builders import FLANNEL, NUMBER, PREFIX, api_node, bundle, cluster, state
 from tests.changes import with_link, with_vxlan
 from tests.core.examine.test_examine import examined
 from tracer.core.facts import Facts
@@ -57,6 +57,17 @@ def test_each_word_that_a_pod_would_be_made_with_is_held_against_its_source(
 
 def test_a_smaller_mtu_than_the_tunnels_harms_nobody() -> None:
     assert stale(RIGHT.replace("1450", "1400")) is None
+
+
+def test_a_node_of_another_backend_has_that_ones_size_whatever_device_is_left() -> None:
+    """Seen on a real cluster: a node that was switched to host-gw keeps its flannel.1."""
+    node = api_node(B)
+    switched = {**node.annotations, f"{PREFIX}/backend-type": "host-gw"}
+    nodes = {B: replace(node, annotations=switched)}
+    larger = with_file(RIGHT.replace("1450", "1500"))
+    assert subnet_env_stale(NodeView(Facts(bundle(larger)), B, ())) is not None
+    told = bundle(larger, cluster=cluster(nodes=nodes))
+    assert subnet_env_stale(NodeView(Facts(told), B, ())) is None
 
 
 def test_another_subnet_is_a_fault_of_a_check_and_no_more_than_a_warning_in_a_trace() -> None:

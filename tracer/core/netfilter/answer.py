@@ -65,6 +65,7 @@ def _decision(hook: str, packet: Probe, ways: Sequence[Way], said: Way, unclear:
         chain=said.chain,
         quote=said.quote,
         policy=said.policy,
+        handle=said.handle,
         reject=said.reject,
         to=said.to,
         hook=hook,
@@ -128,6 +129,7 @@ def _way(outcome: Outcome, place: Place, *, reject: str = "", to: str | None = N
         chain=chain.name,
         quote=_quote(place, worded=worded),
         policy=rule is None,
+        handle=rule.handle if rule is not None else None,
         reject=reject,
         to=to,
     )

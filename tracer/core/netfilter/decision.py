@@ -37,6 +37,8 @@ class Way(Record, frozen=True, kw_only=True, omit_defaults=True):
     quote: str = ""
     """The rule as the tool prints it, without counters, or the policy in words."""
     policy: bool = False
+    handle: int | None = None
+    """By what nft names the rule."""
     reject: str = ""
     """What the sender is told: `icmp host-prohibited`, `icmpv6 no-route`, `tcp reset`; empty: that
     is not known."""

@@ -53,7 +53,7 @@ ELSEWHERE = Verdict(Kind.ELSEWHERE)
 class Rule:
     """One rule: steps in order, then a verdict if all of them hold."""
 
-    __slots__ = ("_parts", "_quote", "steps", "verdict", "writes")
+    __slots__ = ("_parts", "_quote", "handle", "steps", "verdict", "writes")
 
     def __init__(
         self,
@@ -68,6 +68,8 @@ class Rule:
         self.verdict = verdict
         self.writes = writes
         """Some steps are effects."""
+        self.handle: int | None = None
+        """By what nft names it."""
         self._quote = quote
         self._parts = parts
 

@@ -51,6 +51,7 @@ class RuleItem(msgspec.Struct, gc=False):
     family: str
     table: str
     chain: str
+    handle: Any = None
     expr: msgspec.Raw = _NONE
 
 
@@ -193,8 +194,13 @@ class _Reader:
             said = self._section.lines.get(name, [])
             if len(said) == len(items):
                 lines = said
-        rules = map(self._rule, items, lines)
-        return [rule for rule in rules if rule is not None]
+        rules: list[Rule] = []
+        for item, line in zip(items, lines, strict=True):
+            rule = self._rule(item, line)
+            if rule is not None:
+                rule.handle = item.handle if type(item.handle) is int else None
+                rules.append(rule)
+        return rules
 
     def _rule(self, item: RuleItem, line: str | None) -> Rule | None:
         """`line`: the same rule in iptables' words."""

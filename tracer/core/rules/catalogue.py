@@ -25,6 +25,7 @@ from tracer.core.rules import (
     hostlocal,
     interface,
     leftovers,
+    masquerading,
     moved,
     mtu,
     nat,
@@ -116,7 +117,7 @@ CATALOGUE: tuple[Rule, ...] = (
     underlay.nsx_intercepts_8472,
     underlay.cloud_sg_8472,
     # What other traffic than this meets.
-    filters.masq_pod_to_pod,
+    masquerading.masq_pod_to_pod,
     filters.rules_flushed,
     switches.br_netfilter_off,
     # The pods' own edge: which configuration made them, their bridge, their veths, themselves.

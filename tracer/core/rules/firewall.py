@@ -19,6 +19,9 @@ MOST = 3
 
 BEFORE = "prerouting"
 
+FIREWALLD = "firewalld"
+"""Its table."""
+
 
 class Stop(NamedTuple):
     """A firewall that ended the packets of a way."""
@@ -48,6 +51,11 @@ class Stop(NamedTuple):
     def rejects(self) -> bool:
         """Their sender is told."""
         return bool(self.lines) and all(line.outcome is Outcome.REJECT for line in self.lines)
+
+
+def of_firewalld(stop: Stop) -> bool:
+    """The line that stops them stands in firewalld's table."""
+    return bool(stop.lines) and FIREWALLD in stop.lines[0].table
 
 
 @lru_cache(maxsize=8)

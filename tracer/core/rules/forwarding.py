@@ -3,16 +3,13 @@
 from tracer.core.case import WayView
 from tracer.core.netfilter.flannel import stands_elsewhere
 from tracer.core.netfilter.stopped import rules_of
-from tracer.core.rules import proof, remedies
-from tracer.core.rules.firewall import Stop, quoted, stop_of
+from tracer.core.rules import lines, proof, remedies
+from tracer.core.rules.firewall import MOST, Stop, of_firewalld, quoted, stop_of
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.packet import Net
 
 STEP = Step.DROPS
-
-FIREWALLD = "firewalld"
-"""Its table."""
 
 
 def firewalld_forward_reject(way: WayView) -> Finding | None:
@@ -25,7 +22,7 @@ def firewalld_forward_reject(way: WayView) -> Finding | None:
     if stop is None:
         return None
     node, network = stop.node, pod_network(way)
-    whose = "firewalld" if _of_firewalld(stop) else "A firewall"
+    whose = "firewalld" if of_firewalld(stop) else "A firewall"
     told = next((line.reject for line in stop.lines if line.reject), None)
     return Finding(
         rule="firewalld-forward-reject",
@@ -36,15 +33,15 @@ def firewalld_forward_reject(way: WayView) -> Finding | None:
         + (f"; their sender is told {told}." if told else "."),
         evidence=_evidence(way, stop),
         hits=_hits(way, stop),
-        fix=_trusted(way, node, network) if _of_firewalld(stop) else _before_it(stop, network),
+        fix=_trusted(way, node, network) if of_firewalld(stop) else _before_it(stop, network),
         confirm=(
             remedies.on(node, "nft list chain inet firewalld filter_FORWARD")
-            if _of_firewalld(stop)
+            if of_firewalld(stop)
             else remedies.on(node, "iptables-save -c | grep -e REJECT -e FLANNEL-FWD"),
         ),
         useless=(
             "accepting the packets with iptables: an accept ends its own table only"
-            if _of_firewalld(stop)
+            if of_firewalld(stop)
             else "restarting flannel: its rules are appended behind all others",
             "opening udp 8472: that is the outer packet, which came in",
         ),
@@ -102,12 +99,7 @@ def forward_drop(way: WayView) -> Finding | None:
         sentence=f"The firewall of {node} drops the pods' packets where {node} forwards them.",
         evidence=_evidence(way, stop),
         hits=_hits(way, stop),
-        fix=(
-            f"restart flanneld on {node}, which writes its accepting rules again; where a drop"
-            " stands before them, that one has to go:",
-            remedies.restart_flannel(way.case, node),
-            remedies.on(node, "iptables -P FORWARD ACCEPT"),
-        ),
+        fix=_by_rule(stop, pod_network(way)) or _by_policy(way, stop),
         confirm=(remedies.on(node, "iptables-save -c | grep -e FORWARD -e FLANNEL-FWD"),),
         useless=(
             "adding an accepting rule to another table: an accept ends its own table only, a drop"
@@ -127,17 +119,13 @@ def _stop(way: WayView, rule: str) -> Stop | None:
 
 
 def _kind(way: WayView, stop: Stop) -> str:
-    if stop.rejects or _of_firewalld(stop):
+    if stop.rejects or of_firewalld(stop):
         return "firewalld-forward-reject"
     if stop.lines and stop.decision is not None:
         rules = rules_of(way.case.state(stop.node))
         if stands_elsewhere(rules, stop.lines[0], pod_network(way)):
             return "nft-other-table-drop"
     return "forward-drop"
-
-
-def _of_firewalld(stop: Stop) -> bool:
-    return bool(stop.lines) and FIREWALLD in stop.lines[0].table
 
 
 def pod_network(way: WayView) -> Net:
@@ -184,19 +172,43 @@ def _trusted(way: WayView, node: str, network: Net) -> tuple[str, ...]:
 
 
 def _before_it(stop: Stop, network: Net) -> tuple[str, ...]:
-    """Accept in that very table, before the line that stops them."""
+    """Accept in that very table, before the line that stops them; or remove the line."""
     line = stop.lines[0]
-    first = "accept the pods' packets in that very table, before the line that stops them, with"
-    first += " the tool that keeps it; or remove the line:"
-    family = "ip6" if ":" in network else "ip"
-    if "iptables" in line.tool:
-        legacy = "-legacy" if "legacy" in line.tool else ""
-        tool = ("ip6tables" if family == "ip6" else "iptables") + legacy
-        words = f"-t {line.table} -I {line.chain}"
-        rules = [f"{tool} {words} -{side} {network} -j ACCEPT" for side in "sd"]
-    else:
-        rules = [
-            f"nft insert rule {line.table} {line.chain} {family} {side} {network} accept"
-            for side in ("saddr", "daddr")
-        ]
-    return (first, *(remedies.on(stop.node, rule) for rule in rules))
+    return (
+        "accept the pods' packets in that very table, before the line that stops them, and with the"
+        " tool that keeps it:",
+        *lines.network_accepted(line, stop.node, network),
+        "or have the chain accept what no rule of it decides:"
+        if line.policy
+        else "or remove that line, and have whatever wrote it leave the pods' network alone:",
+        lines.removed(line, stop.node),
+    )
+
+
+def _by_rule(stop: Stop, network: Net) -> tuple[str, ...]:
+    """A rule before flannel's own goes, or pods' packets pass before they meet it."""
+    line = next((each for each in stop.lines if not each.policy), None)
+    if line is None:
+        return ()
+    which = "the rule that" if len(stop.lines) == 1 else "whichever of these"
+    return (
+        f"remove {which} drops them, and have whatever wrote it leave the pods' network alone:",
+        *(lines.removed(each, stop.node) for each in stop.lines[:MOST]),
+        "or accept the pods' packets before it (flannel's own rules are appended behind all"
+        " others):",
+        *lines.network_accepted(line, stop.node, network),
+    )
+
+
+def _by_policy(way: WayView, stop: Stop) -> tuple[str, ...]:
+    """What no rule decides is dropped: flannel's rules are missing."""
+    line = next(iter(stop.lines), None)
+    return (
+        f"restart flanneld on {stop.node}, which writes its accepting rules again unless it is told"
+        " not to (--iptables-forward-rules=false):",
+        remedies.restart_flannel(way.case, stop.node),
+        "or accept what no rule decides:",
+        lines.removed(line, stop.node)
+        if line is not None
+        else remedies.on(stop.node, "iptables -P FORWARD ACCEPT"),
+    )

@@ -2,9 +2,9 @@
 
 from tracer.core.case import MissingFact, WayView
 from tracer.core.end import WayEnd
-from tracer.core.rules import proof, remedies
+from tracer.core.rules import lines, proof, remedies
 from tracer.core.rules.datagrams import vxlan_port
-from tracer.core.rules.firewall import quoted, stop_of
+from tracer.core.rules.firewall import Stop, of_firewalld, quoted, stop_of
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
@@ -33,18 +33,39 @@ def input_drop_8472(way: WayView) -> Finding | None:
         " in.",
         evidence=(*proof.kernel(way), *quoted(stop.decision, way.receiver)),
         hits=f"every node that sends to pods of {way.receiver}",
-        fix=(
-            f"let udp {port} in from the other nodes, with the tool that keeps these rules:",
-            remedies.on(way.receiver, f"firewall-cmd --permanent --add-port={port}/udp"),
-            remedies.on(way.receiver, "firewall-cmd --reload"),
-            remedies.on(way.receiver, f"iptables -I INPUT -p udp --dport {port} -j ACCEPT"),
-        ),
+        fix=_let_in(stop, port),
         confirm=(remedies.on(way.receiver, "iptables-save -c | grep -e INPUT; nft list ruleset"),),
         useless=(
             "restarting flannel: it writes rules for FORWARD and POSTROUTING, none for INPUT",
         ),
         way=way.way,
         explains=True,
+    )
+
+
+def _let_in(stop: Stop, port: int) -> tuple[str, ...]:
+    """With the tool that keeps the line that drops them; with either where none is known."""
+    node, line = stop.node, next(iter(stop.lines), None)
+    with_firewalld = (
+        remedies.on(node, f"firewall-cmd --permanent --add-port={port}/udp"),
+        remedies.on(node, "firewall-cmd --reload"),
+    )
+    if line is None:
+        return (
+            f"let udp {port} in from the other nodes, where firewalld keeps the rules:",
+            *with_firewalld,
+            "or where nothing keeps them:",
+            remedies.on(node, f"iptables -I INPUT -p udp --dport {port} -j ACCEPT"),
+        )
+    if of_firewalld(stop):
+        return (f"let udp {port} in from the other nodes, by firewalld's zone:", *with_firewalld)
+    alone = not line.policy and str(port) in line.quote
+    return (
+        f"let udp {port} in from the other nodes, before the line that drops it and with the tool"
+        " that keeps it:",
+        lines.port_accepted(line, node, port),
+        # A rule that drops more than this protects the node.
+        *(("or remove that line:", lines.removed(line, node)) if alone else ()),
     )
 
 

@@ -174,9 +174,9 @@ def _route_missing(node: NodeView, lost: list[PodLink]) -> Finding:
         ),
         hits=f"whatever {name} sends to other nodes, its replies too",
         fix=(
-            "delete the pod so that it is made anew, or give it the route back:",
+            "delete the pod so that it is made anew:",
             delete_pod(name),
-            *(remedies.on(node.node, f"{enter} ip {family}route add {each}") for each in wanted),
+            *_or_routed(node.node, [f"{enter} ip {family}route add {each}" for each in wanted]),
         ),
         confirm=(remedies.on(node.node, f"{enter} ip {family}route get {dst}"),),
         useless=(
@@ -184,6 +184,12 @@ def _route_missing(node: NodeView, lost: list[PodLink]) -> Finding:
             " pod starts",
         ),
     )
+
+
+def _or_routed(node: str, commands: list[str]) -> tuple[str, ...]:
+    if not commands:
+        return ()
+    return ("or give it the route back:", *(remedies.on(node, command) for command in commands))
 
 
 def _routed(node: NodeView, pod: PodLink) -> bool:

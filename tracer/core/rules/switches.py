@@ -99,8 +99,9 @@ def _refused(way: WayView, entry: Entry, tables: Tables) -> Finding:
         hits=f"everything that comes in at {ifname} of {node} from addresses with that way back",
         fix=(
             f"repair the way back, which the answers need too; flanneld on {node} writes the peers'"
-            " routes when it starts. Where two ways are wanted, make the filter loose:",
+            " routes when it starts:",
             remedies.restart_flannel(way.case, node),
+            "or, where two ways are wanted, make the filter loose:",
             # The larger of the two counts, so that this loosens every device.
             remedies.on(node, "sysctl -w net.ipv4.conf.all.rp_filter=2"),
         ),

@@ -1,5 +1,7 @@
 """Pods' veth pairs: one end in the pod, the other a port of the node's bridge."""
 
+import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tracer.core.case import WayView
@@ -16,6 +18,9 @@ STEP = Step.NODES
 
 SHOWN = 3
 """Pods that are told one by one."""
+
+CONFIGURATIONS = "/cni/net.d/"
+HAIRPIN = re.compile(r'"hairpinMode"\s*:\s*true')
 
 
 class Pair(NamedTuple):
@@ -52,11 +57,13 @@ def _detached(node: NodeView, pairs: list[Pair]) -> Finding:
         evidence=_links(node.node, bridge, veth, actual),
         hits=_hits(node, pairs),
         fix=(
-            "put it back, or delete the pod so that it is made anew:",
+            "put it back:",
             *(
-                remedies.on(node.node, f"ip link set {pair.veth.ifname} master {bridge.ifname} up")
+                remedies.on(node.node, command)
                 for pair in pairs[:SHOWN]
+                for command in _put_back(node, pair)
             ),
+            *_or_anew(node, pairs),
         ),
         confirm=(remedies.on(node.node, f"bridge link show dev {veth.ifname}"),),
         useless=(
@@ -117,17 +124,31 @@ def _down(node: NodeView, pairs: list[Pair]) -> Finding:
 def _set_up(node: NodeView, pairs: list[Pair], name: str) -> tuple[str, ...]:
     if all(pair.pod.up for pair in pairs):
         return (
-            "set it up, or delete the pod so that it is made anew:",
+            "set it up:",
             *(
                 remedies.on(node.node, f"ip link set {pair.veth.ifname} up")
                 for pair in pairs[:SHOWN]
             ),
+            *_or_anew(node, pairs),
         )
     return (
         "delete the pod so that it is made anew: its routes went when its device went down, and do"
         " not come back with it:",
         delete_pod(name),
     )
+
+
+def _put_back(node: NodeView, pair: Pair) -> Iterator[str]:
+    yield f"ip link set {pair.veth.ifname} master {pair.bridge.ifname} up"
+    files = node.state.files.items()
+    if any(CONFIGURATIONS in path and HAIRPIN.search(text) for path, text in files):
+        # Set by the plugin when it makes the port: a pod that calls its own Service needs it.
+        yield f"bridge link set dev {pair.veth.ifname} hairpin on"
+
+
+def _or_anew(node: NodeView, pairs: list[Pair]) -> tuple[str, ...]:
+    names = dict.fromkeys(pod_name(node, pair.pod.ip) for pair in pairs[:SHOWN])
+    return ("or delete the pod so that it is made anew:", *map(delete_pod, names))
 
 
 def _pairs(node: NodeView) -> list[Pair]:

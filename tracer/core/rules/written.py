@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface, ip_network
 from typing import NamedTuple
 
+from tracer.core.leases import VXLAN
 from tracer.core.rules import remedies
 from tracer.core.rules.bridge import disputed
 from tracer.core.tables import SUBNET_ENV
@@ -79,6 +80,9 @@ def _unlike_lease(node: NodeView, env: Mapping[str, str], lease: Lease) -> Itera
     vtep = node.vtep(family)
     size = env.get("FLANNEL_MTU", "")
     pods = max((pod.mtu for pod in node.state.pods if pod.mtu is not None), default=0)
+    # Another backend's packets have another size, and leave a VXLAN device of before as it is.
+    if lease.backend_type not in (None, VXLAN):
+        return
     # Over IPv6 flannel takes off too little: another rule's affair, as are pods that are too large.
     if family == 4 and vtep is not None and size.isdigit() and int(size) > vtep.mtu >= pods:
         yield Difference("FLANNEL_MTU", f"{vtep.mtu}", f"link {vtep.ifname}", size)
