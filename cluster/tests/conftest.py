@@ -109,7 +109,7 @@ def before(cluster: Cluster) -> Lines:
 def flantrace(
     request: pytest.FixtureRequest,
     cluster: Cluster,
-    before: Lines,
+    before: Lines,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Flantrace:
     """flantrace at the operator's place. How it gets to the nodes is decided here.
