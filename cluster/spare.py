@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cluster.build import programs
 from cluster.daemons import BOOKED, HIERARCHIES, alive, end, start, until
+from cluster.node_objects import NodeObjects
 from cluster.nodes import plain, plug
 from cluster.paths import KUBECONFIG, name, state
 from cluster.setup import GATEWAY, Cluster
@@ -26,8 +27,16 @@ _READY = "flannel is ready"
 class Spare:
     """One such node, and its flanneld while one runs."""
 
-    def __init__(self, cluster: Cluster, node: str, address: str, prefix: str = PREFIX) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        nodes: NodeObjects,
+        node: str,
+        address: str,
+        prefix: str = PREFIX,
+    ) -> None:
         self.cluster = cluster
+        self.nodes = nodes
         self.node = node
         self.address = address
         self.prefix = prefix
@@ -46,13 +55,11 @@ class Spare:
 
     def register(self, *pod_cidrs: str, annotations: Mapping[str, str] | None = None) -> None:
         """Create its Node. Without a label of its system no DaemonSet wants a pod there."""
-        self.cluster.kubectl(
-            "create", "-f", "-", text=json.dumps(node_object(self.node, pod_cidrs, annotations))
-        )
+        self.nodes.create(self.node, pod_cidrs, annotations or {})
 
     def unregister(self) -> None:
         """Delete its Node."""
-        self.cluster.kubectl("delete", "node", self.node)
+        self.nodes.delete(self.node)
 
     def start(self, *flags: str, net_conf: Mapping[str, object] = NET_CONF) -> None:
         """Start flanneld and wait until it says that it is ready. Failed: with its last words."""
@@ -111,7 +118,7 @@ class Spare:
 
     def annotations(self) -> dict[str, str]:
         """flannel's annotations of its Node, by the words after the prefix."""
-        found = self.cluster.get("node", self.node)["metadata"].get("annotations", {})
+        found = self.nodes.get(self.node)["metadata"].get("annotations", {})
         return {
             key.removeprefix(self.prefix).lstrip("/-"): value
             for key, value in found.items()
@@ -120,12 +127,12 @@ class Spare:
 
     def annotate(self, *words: str) -> None:
         """kubectl annotate, with the prefix before every word: KEY=VALUE, or KEY-."""
-        annotate(self.cluster, self.node, self.prefix, *words)
+        self.nodes.annotate(self.node, self.prefix, *words)
 
     def remove(self) -> None:
         """End flanneld, delete the Node, and leave nothing."""
         self.stop(patience_s=0.5)
-        self.cluster.kubectl("delete", "node", self.node, "--ignore-not-found")
+        self.nodes.forget(self.node)
         with contextlib.suppress(Failed):
             self.cluster.places["underlay"].run("ip", "link", "del", f"p-{self.node}")
         with contextlib.suppress(ProcessLookupError):
@@ -134,22 +141,3 @@ class Spare:
     @property
     def _log(self) -> Path:
         return state() / "logs" / f"{self.node}-flanneld.log"
-
-
-def node_object(
-    node: str, pod_cidrs: tuple[str, ...], annotations: Mapping[str, str] | None = None
-) -> dict[str, object]:
-    """A Node that nobody but the tests looks after; without pod CIDRs the cluster gives it one."""
-    spec = {"podCIDR": pod_cidrs[0], "podCIDRs": list(pod_cidrs)} if pod_cidrs else {}
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": node, "annotations": dict(annotations or {})},
-        "spec": spec,
-    }
-
-
-def annotate(cluster: Cluster, node: str, prefix: str, *words: str) -> None:
-    """kubectl annotate, with the prefix before every word: KEY=VALUE, or KEY-."""
-    keys = [f"{prefix}/{word}" for word in words]
-    cluster.kubectl("annotate", "node", node, "--overwrite", *keys)

@@ -1,10 +1,12 @@
 """A third node that every test may break, Nodes on paper, and the count afterwards."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from cluster.daemons import until
+from cluster.node_objects import NodeObjects
 from cluster.setup import NODES, Cluster
 from cluster.spare import Spare
 from cluster.tests.flannel.paper import Paper
@@ -24,10 +26,17 @@ def as_it_was(cluster: Cluster) -> Iterator[None]:
     until("the nodes' tables are as before", lambda: _tables(cluster) == before, 10)
 
 
+@pytest.fixture(scope="session")
+def nodes(cluster: Cluster) -> Iterator[NodeObjects]:
+    """Node objects of the cluster."""
+    with closing(NodeObjects(cluster.operator)) as found:
+        yield found
+
+
 @pytest.fixture
-def spare(cluster: Cluster) -> Iterator[Spare]:
+def spare(cluster: Cluster, nodes: NodeObjects) -> Iterator[Spare]:
     """node-c, with no peers but those that a test makes; its flanneld is for the test to start."""
-    yield from _spare(Spare(cluster, "node-c", ADDRESS, prefix=APART))
+    yield from _spare(Spare(cluster, nodes, "node-c", ADDRESS, prefix=APART))
 
 
 @pytest.fixture
@@ -38,15 +47,15 @@ def observer(spare: Spare) -> Spare:
 
 
 @pytest.fixture
-def peer(cluster: Cluster) -> Iterator[Spare]:
+def peer(cluster: Cluster, nodes: NodeObjects) -> Iterator[Spare]:
     """node-c, a peer of node-a and node-b; its flanneld is for the test to start."""
-    yield from _spare(Spare(cluster, "node-c", ADDRESS))
+    yield from _spare(Spare(cluster, nodes, "node-c", ADDRESS))
 
 
 @pytest.fixture
-def paper(cluster: Cluster, spare: Spare) -> Iterator[Paper]:
+def paper(nodes: NodeObjects, spare: Spare) -> Iterator[Paper]:
     """Makes peers of node-c."""
-    one = Paper(cluster, APART)
+    one = Paper(nodes, APART)
     yield one
     spare.stop(patience_s=0.5)
     one.remove()

@@ -1,12 +1,10 @@
 """Nodes that exist on paper only: a Node object with a lease, and no machine."""
 
-import json
 from collections.abc import Mapping
 
 from cluster.daemons import until
+from cluster.node_objects import NodeObjects
 from cluster.nodes import Place
-from cluster.setup import Cluster
-from cluster.spare import annotate, node_object
 from cluster.tests.flannel.seen import tables
 
 MAC = "02:cc:00:00:00:01"
@@ -18,8 +16,8 @@ LAST = "10.244.99.0/24"
 class Paper:
     """Makes them under one prefix of annotations, and takes all of them away."""
 
-    def __init__(self, cluster: Cluster, prefix: str) -> None:
-        self.cluster = cluster
+    def __init__(self, nodes: NodeObjects, prefix: str) -> None:
+        self.nodes = nodes
         self.prefix = prefix
         self.usual: dict[str, str] = {}
         """Annotations that every Node here has, unless told otherwise."""
@@ -33,21 +31,19 @@ class Paper:
         annotations = {
             f"{self.prefix}/{key}": value for key, value in lease(**self.usual | other).items()
         }
-        text = json.dumps(node_object(node, pod_cidrs, annotations))
-        self.cluster.kubectl("create", "-f", "-", text=text)
+        self.nodes.create(node, pod_cidrs, annotations)
 
     def annotate(self, node: str, *words: str) -> None:
         """KEY=VALUE or KEY-, each without the prefix."""
-        annotate(self.cluster, node, self.prefix, *words)
+        self.nodes.annotate(node, self.prefix, *words)
 
     def delete(self, node: str) -> None:
         """Delete the Node."""
-        self.cluster.kubectl("delete", "node", node)
+        self.nodes.delete(node)
 
     def remove(self) -> None:
         """Delete all that are left."""
-        if self._made:
-            self.cluster.kubectl("delete", "node", "--ignore-not-found", *self._made)
+        self.nodes.forget(*self._made)
         self._made.clear()
 
     def settle(self, place: Place) -> None:
