@@ -79,6 +79,10 @@ class Flantrace:
         """flantrace predict SOURCE DESTINATION."""
         return self._answer("predict", source, destination, "--no-save", *more)
 
+    def way(self) -> tuple[str, ...]:
+        """The options that lead to the nodes, for whoever starts it by himself."""
+        return self._way()
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Any command, as it is, with the way to the nodes."""
         return typed(self._cluster, *words, *self._way())
