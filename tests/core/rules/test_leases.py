@@ -244,6 +244,32 @@ def test_a_node_that_joined_a_moment_ago_may_still_get_one() -> None:
     assert named(examined(*alone(), cluster=moments_old(nobody))) == {("podcidr-not-assigned", C)}
 
 
+def vain_start() -> tuple[NodeState, ClusterState]:
+    """node-b was registered anew ten seconds ago; its flanneld made the device, and ended."""
+    node = replace(api_node(B), annotations={}, pod_cidrs=(), created="2026-11-23T03:11:57Z")
+    pods = (flannel_pod(A), replace(flannel_pod(B), ready=False), flannel_pod(C))
+    return down(B), cluster(nodes={B: node}, flannel_pods=pods)
+
+
+def test_packets_that_end_for_want_of_one_need_not_wait_for_it() -> None:
+    """As it was on a real cluster: flannel.1 is there and down, and that is no other fault."""
+    node, api = vain_start()
+    told = judge(case(without(state(A), B), node, paths=[UNROUTED], cluster=api))
+    assert words(told) == ("DROPPED", "podcidr-not-assigned", A, "cni0", "IP_INNOROUTES")
+    assert rules_of(told) == {"podcidr-not-assigned"}
+    assert ("device", "flannel.1 is there, down") in shown(told.findings[0])
+
+
+def test_a_lease_outside_of_the_network_is_published_before_flanneld_ends() -> None:
+    """Peers have entries for it, and the device is down: no one takes their packets in."""
+    outside = replace(api_node(B), pod_cidrs=("10.99.2.0/24",))
+    freed = freed_on(B, Device.UPLINK, "eth0")
+    refused = dropped(freed, "NO_SOCKET", "__udp4_lib_rcv", last=UPLINK_OUT + 1)
+    told = judge(case(down(B), paths=[refused], cluster=cluster(nodes={B: outside})))
+    assert words(told) == ("DROPPED", "podcidr-outside-network", B, "eth0", "NO_SOCKET")
+    assert rules_of(told) == {"podcidr-outside-network"}
+
+
 def test_a_node_without_flannel_needs_none() -> None:
     api = joined(flannel_pods=(flannel_pod(A), flannel_pod(B)))
     assert named(examined(*alone(), cluster=api)) == set()

@@ -1,6 +1,7 @@
 """What a node's devices are to its VTEP: the uplink below it, others beside it, pods behind it."""
 
 from tracer.core.case import Case
+from tracer.core.rules.allocation import is_outside
 from tracer.core.tables import Tables
 from tracer.model.request import End
 from tracer.model.state import Link, NodeState, Vxlan
@@ -70,12 +71,23 @@ def _family(vxlan: Vxlan) -> int:
 
 
 def cannot_come_up(case: Case, node: str, vtep: Link) -> bool:
-    """Somebody else has the VTEP's port: that it is down is no other fault."""
+    """Somebody else has its port, or flanneld ends before it sets it up: it is no other fault."""
+    if flanneld_ends(case, node):
+        return True
     vxlan = vtep.vxlan
     if vxlan is None:
         return False
     state, family = case.state(node), _family(vxlan)
     return holds_the_port(state, vtep, vxlan.vni, vxlan.port, family) is not None
+
+
+def flanneld_ends(case: Case, node: str) -> bool:
+    """It makes the device, sees that the pod CIDR is missing or of another network, and ends."""
+    api = case.api_node(node)
+    if api is not None and not any((":" in net) is (case.family == 6) for net in api.pod_cidrs):
+        return True
+    leases = (one for one in case.leases if one.node == node and one.family == case.family)
+    return any(is_outside(one, case.net_conf) for one in leases)
 
 
 def largest_of_pods(tables: Tables, end: End, state: NodeState) -> tuple[int, str] | None:

@@ -23,9 +23,9 @@ from tracer.core.rules.allocation import (
 from tracer.core.rules.edge import unsent
 from tracer.core.rules.fingerprints import ended_unrouted
 from tracer.core.views import ClusterView
-from tracer.model.cluster import Node
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
+from tracer.model.observation import Device, Direction
 from tracer.model.packet import Net
 
 STEP = Step.CLUSTER
@@ -39,19 +39,17 @@ def podcidr_not_assigned(view: ClusterView) -> Finding | None:
     """Kubernetes gave a node no pod CIDR, so flanneld does not start there.
 
     flanneld says "pod cidr not assigned" and ends; its DaemonSet starts it again and again. The
-    node gets no VTEP and no subnet.env, its pods stay in ContainerCreating.
+    node gets a VTEP that stays down and no subnet.env, its pods stay in ContainerCreating.
     """
-    found = [
-        (node, family)
-        for node in sorted(view.spoken_of)
-        for family in _needed(view)
-        if _unassigned(view, node, family)
-    ]
+    found = _all_unassigned(view)
+    stopped = view.stopped_way(lambda way, _: _without_overlay(set(found), way))
+    if stopped is None or view.facts.bundle.request is None:
+        # No packet was seen to end for want of one that may come any moment.
+        found = {name: one for name, one in found.items() if not _may_still_come(view, name)}
     if not found:
         return None
-    nodes = list(dict.fromkeys(node for node, _ in found))
-    node, family = found[0]
-    stopped = view.stopped_way(lambda way, _: _without_overlay(set(nodes), way))
+    nodes = list(found)
+    node, family = next(iter(found.items()))
     kind = "IPv6 " if family == 6 and len(_needed(view)) > 1 else ""
     return Finding(
         rule="podcidr-not-assigned",
@@ -80,6 +78,16 @@ def podcidr_not_assigned(view: ClusterView) -> Finding | None:
     )
 
 
+def _all_unassigned(view: ClusterView) -> dict[str, int]:
+    """Nodes without a pod CIDR, and the first family that they lack."""
+    return {
+        node: family
+        for node in sorted(view.spoken_of)
+        for family in reversed(_needed(view))
+        if _unassigned(view, node, family)
+    }
+
+
 def _nothing_given(node: str) -> Evidence:
     return Evidence(
         label="pod CIDR", value=proof.NONE, source=f"Node/{node} spec.podCIDR", differs=True
@@ -99,24 +107,25 @@ def _needed(view: ClusterView) -> tuple[int, ...]:
 
 
 def _unassigned(view: ClusterView, name: str, family: int) -> bool:
-    """Not: a node that leaves, one that joined a moment ago, one that runs no flannel."""
+    """Not: a node that leaves, one that runs no flannel."""
     node, facts = view.facts.api_node(name), view.facts
     if node is None or node.deleting or any((":" in c) is (family == 6) for c in node.pod_cidrs):
         return False
     if facts.bundle.cluster.flannel_pods and facts.flannel_pod(name) is None:
         return False
     managed = any(lease.defect is None and lease.family == family for lease in facts.leases)
-    return (managed or facts.net_conf is not None) and not _may_still_come(view, node)
+    return managed or facts.net_conf is not None
 
 
-def _may_still_come(view: ClusterView, node: Node) -> bool:
+def _may_still_come(view: ClusterView, name: str) -> bool:
     """It joined a moment ago, and nobody says that none is given."""
+    node = view.facts.api_node(name)
     managers = controller_managers(view.cluster, view.facts.bundle.nodes.values())
     if managers and not any(one.allocate_node_cidrs for one in managers):
         return False
     try:
         age = datetime.fromisoformat(view.cluster.captured_at) - datetime.fromisoformat(
-            node.created or ""
+            (node.created if node is not None else None) or ""
         )
     except (ValueError, TypeError, OverflowError):
         return False
@@ -127,14 +136,26 @@ def _without_overlay(nodes: set[str], way: WayView) -> bool:
     """One of its ends is on such a node; no route leads there, or from there, nor a bridge."""
     if way.sender in nodes and way.end is not None and unsent(way, way.end):
         return True
-    return bool({way.sender, way.receiver} & nodes) and ended_unrouted(way)
+    if {way.sender, way.receiver} & nodes and ended_unrouted(way):
+        return True
+    return way.receiver in nodes and _refused(way)
+
+
+def _refused(way: WayView) -> bool:
+    """A lease was published, and the device never set up."""
+    end, vtep = way.end, way.receiver_vtep
+    if end is None or not end.on(way.receiver, Device.UPLINK) or (vtep is not None and vtep.up):
+        return False
+    return end.freed("NO_SOCKET") or end.lost_at(way.receiver, Device.UPLINK, Direction.IN)
 
 
 def _flanneld(view: ClusterView, node: str, family: int) -> Iterator[Evidence]:
     """What the node is like without it."""
     try:
         vtep = view.facts.vtep(node, family)
-        value = f"{vtep.ifname} is there" if vtep is not None else "no device of flannel"
+        value = "no device of flannel"
+        if vtep is not None:
+            value = f"{vtep.ifname} is there{'' if vtep.up else ', down'}"
         yield Evidence(label="device", value=value, source=f"{node} links")
     except MissingFact:
         pass
