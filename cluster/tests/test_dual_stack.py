@@ -1,25 +1,20 @@
 """A second cluster, with IPv6 beside IPv4: what flannel makes of it, and what flantrace says."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from cluster.build import programs
-from cluster.daemons import until
 from cluster.faults.intent import configure, restart_flannel, rolled_out
 from cluster.faults.pods import pods_anew
-from cluster.paths import KUBECONFIG, ROOT, name, state
+from cluster.paths import name
 from cluster.setup import Cluster, down, up
-from cluster.shell import PATH
 from cluster.spare import PREFIX
+from cluster.tests.flantrace import Flantrace
+from cluster.tests.remains import Machine, remains
+from cluster.tests.ways import by_a_command
 
 DUAL = {"EnableIPv6": True, "IPv6Network": "fd24::/48"}
-NODE_EXEC = f"{sys.executable} -m cluster in {{node}}"
+RESTART_ALL = ("-n", "kube-flannel", "rollout", "restart", "daemonset/kube-flannel-ds")
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +23,18 @@ def dual() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLANTRACE_CLUSTER", f"{name()[:11]}6")
         down()
+        before = Machine.now()
         try:
             yield up(dual_stack=True)
         finally:
             down()
+        assert remains(before) == []
+
+
+@pytest.fixture(scope="module")
+def flantrace(dual: Cluster) -> Flantrace:
+    """At the operator's place of that cluster."""
+    return Flantrace(dual, by_a_command)
 
 
 def test_nodes_have_a_pod_cidr_and_a_lease_and_pods_an_address_of_each_family(
@@ -46,64 +49,45 @@ def test_nodes_have_a_pod_cidr_and_a_lease_and_pods_an_address_of_each_family(
 
 
 def test_as_configured_by_default_ipv6_lacks_twenty_bytes_until_the_printed_mtu_is_named(
-    dual: Cluster,
+    dual: Cluster, flantrace: Flantrace
 ) -> None:
-    assert verdict(dual, "web-a", "web-b", "--family", "4") == "delivered"
-    assert verdict(dual, "web-a", "web-b", "--family", "6") == "ipv6-underlay-mtu-70"
-    assert named(dual) == {"ipv6-underlay-mtu-70"}
-    configure(dual, **DUAL, Backend={"Type": "vxlan", "MTU": 1480})
-    dual.kubectl("-n", "kube-flannel", "rollout", "restart", "daemonset/kube-flannel-ds")
-    rolled_out(dual)
-    pods_anew(dual)
-    assert named(dual) == set()
-    for family in ("4", "6"):
-        assert verdict(dual, "web-a", "web-b", "--family", family) == "delivered"
+    assert verdict(flantrace, 4) == "delivered"
+    assert verdict(flantrace, 6) == "ipv6-underlay-mtu-70"
+    found = flantrace.check()
+    assert found.named() == {"ipv6-underlay-mtu-70"}
+    assert found.fix("ipv6-underlay-mtu-70")[0].startswith("name 1480 as Backend.MTU")
+    _name_the_mtu(dual)
+    assert flantrace.check().healthy
+    assert [verdict(flantrace, family) for family in (4, 6)] == ["delivered"] * 2
 
 
 def test_a_mac_of_one_family_that_changes_is_kept_from_peers_until_they_restart(
-    dual: Cluster,
+    dual: Cluster, flantrace: Flantrace
 ) -> None:
+    if not flantrace.check().healthy:
+        _name_the_mtu(dual)
     dual.places["node-b"].run("ip", "link", "set", "flannel.1", "address", "02:bb:00:00:00:77")
-    restart_flannel(dual, "node-b")
-    assert verdict(dual, "web-a", "web-b", "--family", "4") == "dualstack-update-ignored"
-    assert verdict(dual, "web-a", "web-b", "--family", "6") == "delivered"
-    assert named(dual) == {"dualstack-update-ignored"}
-    restart_flannel(dual, "node-b")
-    assert named(dual) == {"dualstack-update-ignored"}, "a second restart there is no use"
-    dual.kubectl("-n", "kube-flannel", "rollout", "restart", "daemonset/kube-flannel-ds")
+    for _ in range(2):
+        # a second restart there is no use
+        restart_flannel(dual, "node-b")
+        assert verdict(flantrace, 4) == "dualstack-update-ignored"
+    assert verdict(flantrace, 6) == "delivered"
+    found = flantrace.check()
+    assert found.named() == {"dualstack-update-ignored"}
+    assert f"kubectl {' '.join(RESTART_ALL)}" in found.fix("dualstack-update-ignored")
+    dual.kubectl(*RESTART_ALL)
     rolled_out(dual)
-    until("it heals", lambda: named(dual) == set(), 20)
+    assert flantrace.check().healthy
 
 
-def verdict(cluster: Cluster, *words: str) -> str:
+def verdict(flantrace: Flantrace, family: int) -> str:
     """What a trace says: its rule, or how it ended."""
-    found = flantrace(cluster, *words)["verdict"]
-    return str(found["rule"] or found["outcome"])
+    return flantrace.trace("web-a", "web-b", "--family", str(family)).verdict
 
 
-def named(cluster: Cluster) -> set[str]:
-    """The rules that a check names."""
-    return {one["rule"] for one in flantrace(cluster, "check")["findings"]}
-
-
-def flantrace(cluster: Cluster, *words: str) -> dict[str, Any]:
-    """flantrace at the operator's place, as JSON."""
-    environ = {
-        "FLANTRACE_CLUSTER": name(),
-        "HOME": os.environ.get("HOME", "/root"),
-        "KUBECONFIG": str(state() / KUBECONFIG),
-        "PATH": f"{programs()}:{PATH}",
-        "PYTHONPATH": str(ROOT),
-    }
-    options = ("--no-save", "--json", "--node-exec", NODE_EXEC)
-    done = subprocess.run(
-        [*cluster.operator.enter, sys.executable, "-m", "tracer", *words, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environ,
-        timeout=180,
-    )
-    assert done.stdout.startswith("{"), done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+def _name_the_mtu(cluster: Cluster) -> None:
+    """What the finding prints, with the editing done."""
+    configure(cluster, **DUAL, Backend={"Type": "vxlan", "MTU": 1480})
+    cluster.kubectl(*RESTART_ALL)
+    rolled_out(cluster)
+    pods_anew(cluster)

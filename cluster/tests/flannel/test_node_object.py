@@ -1,47 +1,36 @@
 """A Node that is deleted under a running kubelet and flanneld, and what comes back."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from cluster import workers
 from cluster.daemons import end, pid_of, until
 from cluster.faults.intent import restart_flannel
-from cluster.paths import name, state
-from cluster.pki import Authority
-from cluster.setup import NODES, Cluster, pod
+from cluster.faults.nodes import NODE, registered_anew, start_kubelet
+from cluster.setup import Cluster, pod
 from cluster.shell import Failed
 from cluster.spare import PREFIX
 from cluster.tests.flannel.seen import addresses, tables
 
-NODE = "node-b"
 NEW_POD = "new-b"
 
 
 @pytest.fixture
-def registered(cluster: Cluster) -> Iterator[dict[str, Any]]:
-    """node-b's Node as it was; in the end it has its pod CIDR again."""
-    before = cluster.get("node", NODE)
+def pod_cidr(cluster: Cluster) -> Iterator[str]:
+    """node-b's pod CIDR, which it has again in the end."""
+    before = str(cluster.get("node", NODE)["spec"]["podCIDR"])
     yield before
     cluster.kubectl("delete", "pod", NEW_POD, "--ignore-not-found", "--force")
-    end(pid_of(NODE, "kubelet"))
-    cluster.kubectl("delete", "node", NODE, "--ignore-not-found")
-    spec = {key: before["spec"][key] for key in ("podCIDR", "podCIDRs")}
-    metadata = {"name": NODE, "labels": before["metadata"]["labels"]}
-    text = json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec})
-    cluster.kubectl("create", "-f", "-", text=text)
-    start_kubelet(cluster)
-    until("node-b is ready", lambda: _ready(cluster), 30)
+    registered_anew(cluster, before)
     restart_flannel(cluster, NODE)
 
 
 def test_it_comes_back_when_its_kubelet_starts_with_another_pod_cidr_and_without_a_lease(
-    cluster: Cluster, registered: dict[str, Any]
+    cluster: Cluster, pod_cidr: str
 ) -> None:
-    old = registered["spec"]["podCIDR"]
+    old = pod_cidr
     node_a, node_b = cluster.places["node-a"], cluster.places[NODE]
     own = tables(node_b)
     cluster.kubectl("delete", "node", NODE)
@@ -73,14 +62,6 @@ def test_it_comes_back_when_its_kubelet_starts_with_another_pod_cidr_and_without
     until("the refusal", lambda: refusal in _events(cluster), 20)
 
 
-def start_kubelet(cluster: Cluster) -> None:
-    """node-b's kubelet, as the cluster starts it."""
-    authority = Authority(state() / "pki")
-    workers.start_kubelet(
-        cluster.places[NODE], authority, NODES[NODE], workers.cgroup_of(name(), NODE)
-    )
-
-
 def _node(cluster: Cluster) -> dict[str, Any]:
     return cluster.get("node", NODE)
 
@@ -91,11 +72,6 @@ def _exists(cluster: Cluster) -> bool:
     except Failed:
         return False
     return True
-
-
-def _ready(cluster: Cluster) -> bool:
-    conditions = _node(cluster)["status"].get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _events(cluster: Cluster) -> str:

@@ -1,15 +1,14 @@
 """What keeps flanneld from starting, what it says then, and how far it came."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from cluster import images
-from cluster.daemons import pid_of, until
+from cluster.daemons import until
+from cluster.faults.nodes import asleep
 from cluster.setup import Cluster
 from cluster.shell import Failed
 from cluster.spare import NET_CONF, Spare
@@ -49,7 +48,7 @@ _NOT_YET_BOUND: dict[str, object] = {
 
 
 def test_without_a_pod_cidr_flanneld_gives_up_and_leaves_a_bare_device(spare: Spare) -> None:
-    with _no_pod_cidrs():
+    with asleep("kube-controller-manager"):
         spare.unregister()
         spare.register()
         assert 'node "node-c" pod cidr not assigned' in spare.last_words()
@@ -64,7 +63,7 @@ def test_a_pod_cidr_may_be_given_once_and_is_never_changed(cluster: Cluster, spa
         spec = json.dumps({"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})
         cluster.kubectl("patch", "node", "node-c", "-p", spec)
 
-    with _no_pod_cidrs():
+    with asleep("kube-controller-manager"):
         spare.unregister()
         spare.register()
         give("10.244.78.0/24")
@@ -149,17 +148,6 @@ def _status(spare: Spare, path: str) -> str:
     """The HTTP status of one of flanneld's own pages."""
     ask = rf"printf 'GET /{path} HTTP/1.0\r\n\r\n' | {images.BUSYBOX} nc 127.0.0.1 18081"
     return spare.sh(ask).split()[1]
-
-
-@contextmanager
-def _no_pod_cidrs() -> Iterator[None]:
-    """kube-controller-manager sleeps, and gives no Node a pod CIDR."""
-    pid = pid_of("control", "kube-controller-manager")
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager
