@@ -2,84 +2,73 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster import control, setup, workers
-from cluster.build import programs
+from cluster import control, workers
 from cluster.daemons import until
-from cluster.paths import KUBECONFIG, ROOT, state
+from cluster.paths import ROOT, state
 from cluster.pki import Authority
 from cluster.setup import NODES, Cluster, pod
-from cluster.shell import PATH, Failed, run
+from cluster.shell import Failed
+from cluster.tests.flantrace import environ
+from cluster.tests.ways import IMAGE, built_image
 from tracer.install.privileges import capabilities
 
 PAGE = ROOT / "docs" / "how-to" / "install-on-a-cluster.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.S | re.M)
-IMAGE = "localhost/flantrace:test"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """The cluster that is up, else one for these tests; with the image and two pods of a shop."""
-    try:
-        made, ours = setup.running(), False
-    except Failed:
-        made, ours = setup.up(), True
-    try:
-        _furnish(made)
-        yield made
-        typed(made, "flantrace uninstall")
-        made.kubectl("delete", "namespace", "shop", "--wait=false")
-    finally:
-        if ours:
-            setup.down()
-
-
-def _furnish(made: Cluster) -> None:
-    archive = state() / "flantrace.tar"
-    words: list[str | Path] = ["--output", archive, "--name", IMAGE]
-    run([sys.executable, "-m", "tools.image", *words], cwd=ROOT, timeout=900)
+def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster with flantrace's image, and the two pods of which the page tells."""
+    mark = state() / "flantrace-is-installed"
+    mark.unlink(missing_ok=True)  # we install and uninstall as the page says
+    typed(cluster, "flantrace uninstall")
+    image = built_image(tmp_path_factory.mktemp("image"))
     for node in NODES:
-        workers.ctr(made.places[node], "images", "import", archive)
-    archive.unlink()
-    made.kubectl("create", "namespace", "shop")
-    until("the shop's service account", lambda: _has_account(made), 60)
-    for name, node in (("web", "node-a"), ("db-0", "node-b")):
-        one: dict[str, Any] = pod(name, node)
-        one["metadata"]["namespace"] = "shop"
-        made.apply([one])
-    made.kubectl("-n", "shop", "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
+        workers.ctr(cluster.places[node], "images", "import", image)
+    cluster.kubectl("create", "namespace", "shop")
+    until("the shop's service account", lambda: _has_account(cluster), 60)
+    _start(cluster, "web", "node-a")
+    _start(cluster, "db-0", "node-b")
+    yield cluster
+    typed(cluster, "flantrace uninstall")
+    cluster.kubectl("delete", "namespace", "shop")
 
 
-def _has_account(made: Cluster) -> bool:
+def _has_account(cluster: Cluster) -> bool:
     try:
-        made.get("-n", "shop", "serviceaccount", "default")
+        cluster.get("-n", "shop", "serviceaccount", "default")
     except Failed:
         return False
     return True
 
 
+def _start(cluster: Cluster, name: str, node: str) -> None:
+    """A pod of the shop, until it is ready."""
+    one: dict[str, Any] = pod(name, node)
+    one["metadata"]["namespace"] = "shop"
+    cluster.apply([one])
+    ready = ("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
+    cluster.kubectl("-n", "shop", *ready)
+
+
 def typed(
     cluster: Cluster, line: str, folder: Path | None = None, kubeconfig: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """One line in the operator's shell."""
-    environment = {
-        "IMAGE": IMAGE,
-        "HOME": str(state()),
-        "KUBECONFIG": str(kubeconfig or state() / KUBECONFIG),
-        "PATH": f"{programs()}:{Path(sys.executable).parent}:{PATH}",
-        "PYTHONPATH": str(ROOT),
-        "LC_ALL": "C.UTF-8",
-    }
-    words = ["-C", str(folder or state()), *(f"{key}={it}" for key, it in environment.items())]
+    """One line in the shell of the operator."""
+    given = {**environ(), "IMAGE": IMAGE}
+    if kubeconfig is not None:
+        given["KUBECONFIG"] = str(kubeconfig)
+    enter = [*cluster.operator.enter, "env", "-C", str(folder or state())]
     return subprocess.run(
-        [*cluster.operator.enter, "env", "-i", *words, "sh", "-c", line],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300,
+        [*enter, "sh", "-c", line],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=given,
+        timeout=300,
     )  # fmt: skip
 
 
@@ -88,19 +77,19 @@ def commands() -> list[str]:
     return [line for block in BLOCK.findall(PAGE.read_text()) for line in block.splitlines()]
 
 
-def test_the_page_is_typed_from_its_first_line_to_its_last(cluster: Cluster) -> None:
+def test_the_page_is_typed_from_its_first_line_to_its_last(shop: Cluster) -> None:
     folder = state() / "typed"
     folder.mkdir()
     lines = commands()
     assert len(lines) > 15
     for line in lines:
-        done = typed(cluster, line, folder)
+        done = typed(shop, line, folder)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         if line.startswith("flantrace") and " shop/web " in line:
             assert "\nDELIVERED  5 of 5 requests, 5 of 5 replies" in done.stdout
         if line == "flantrace check":
             assert "\nHEALTHY  no fault on 2 nodes" in done.stdout
-    assert not remains(cluster)
+    assert not remains(shop)
 
 
 def remains(cluster: Cluster) -> list[str]:
@@ -110,10 +99,10 @@ def remains(cluster: Cluster) -> list[str]:
 
 
 @pytest.fixture
-def installed(cluster: Cluster) -> Cluster:
-    done = typed(cluster, 'flantrace install --image "$IMAGE"')
+def installed(shop: Cluster) -> Cluster:
+    done = typed(shop, 'flantrace install --image "$IMAGE"')
     assert (done.returncode, done.stdout) == (0, "flantrace runs on 2 nodes\n"), done.stderr
-    return cluster
+    return shop
 
 
 def inside(cluster: Cluster, code: str) -> str:
@@ -153,10 +142,7 @@ print("done")
 
 
 def test_a_pod_that_is_made_after_the_agent_is_found(installed: Cluster) -> None:
-    one: dict[str, Any] = pod("late", "node-b")
-    one["metadata"]["namespace"] = "shop"
-    installed.apply([one])
-    installed.kubectl("-n", "shop", "wait", "--for=condition=Ready", "pod/late", "--timeout=60s")
+    _start(installed, "late", "node-b")
     done = typed(installed, "flantrace shop/web shop/late")
     installed.kubectl("-n", "shop", "delete", "pod", "late")
     assert done.returncode == 0, done.stdout
@@ -169,13 +155,11 @@ def test_a_second_install_changes_nothing(installed: Cluster) -> None:
     assert before["generation"] == after["generation"]
 
 
-def test_an_image_that_is_not_there_is_told_in_the_kubelets_words(cluster: Cluster) -> None:
-    done = typed(
-        cluster, "flantrace install --image localhost/absent:1 --pull-policy Never --wait 8"
-    )
+def test_an_image_that_is_not_there_is_told_in_the_kubelets_words(shop: Cluster) -> None:
+    done = typed(shop, "flantrace install --image localhost/absent:1 --pull-policy Never --wait 8")
     assert done.returncode == 4
     assert "flantrace does not run on 2 of 2 nodes: node-a: ErrImageNeverPull" in done.stderr
-    again = typed(cluster, 'flantrace install --image "$IMAGE"')
+    again = typed(shop, 'flantrace install --image "$IMAGE"')
     assert again.returncode == 0, again.stderr
 
 
@@ -186,9 +170,8 @@ def jdoe(installed: Cluster) -> Iterator[Path]:
     authority.sign("jdoe", "jdoe")
     authority.kubeconfig("jdoe", f"https://{control.ADDRESS}:6443", config)
     yield config
-    typed(installed, "flantrace uninstall")
-    for name in ("flantrace-jdoe", "flantrace-jdoe-pods"):
-        typed(installed, f"kubectl delete clusterrolebinding {name} --ignore-not-found")
+    typed(installed, "kubectl -n flantrace delete rolebinding --all")
+    typed(installed, "kubectl delete clusterrolebinding flantrace-jdoe --ignore-not-found")
 
 
 def bound() -> list[str]:
@@ -197,45 +180,45 @@ def bound() -> list[str]:
 
 
 def test_whoever_has_the_operators_roles_may_trace_and_check_and_nothing_else(
-    cluster: Cluster, jdoe: Path
+    shop: Cluster, jdoe: Path
 ) -> None:
-    refused = typed(cluster, "flantrace shop/web shop/db-0", kubeconfig=jdoe)
+    refused = typed(shop, "flantrace shop/web shop/db-0", kubeconfig=jdoe)
     assert refused.returncode == 4
     assert "the API server does not let us read" in refused.stderr
     for line in bound():
-        assert typed(cluster, line).returncode == 0
+        assert typed(shop, line).returncode == 0
     for line in ("flantrace shop/web shop/db-0", "flantrace check", "flantrace doctor"):
-        done = typed(cluster, line, kubeconfig=jdoe)
+        done = typed(shop, line, kubeconfig=jdoe)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     for verb, thing in (("get", "secrets"), ("create", "pods"), ("delete", "pods")):
-        asked = typed(cluster, f"kubectl auth can-i {verb} {thing} -n flantrace", kubeconfig=jdoe)
+        asked = typed(shop, f"kubectl auth can-i {verb} {thing} -n flantrace", kubeconfig=jdoe)
         assert asked.stdout == "no\n"
 
 
 @pytest.mark.parametrize("verb", ["get", "create"])
-def test_either_verb_of_exec_alone_is_not_enough(cluster: Cluster, jdoe: Path, verb: str) -> None:
+def test_either_verb_of_exec_alone_is_not_enough(shop: Cluster, jdoe: Path, verb: str) -> None:
     for line in bound():
-        typed(cluster, line)
+        typed(shop, line)
     rule = f'[{{"op": "replace", "path": "/rules/0/verbs", "value": ["{verb}"]}}]'
     patch = ("patch", "role", "flantrace-operator", "--type=json", "-p", rule)
-    cluster.kubectl("-n", "flantrace", *patch)
-    done = typed(cluster, "flantrace check", kubeconfig=jdoe)
+    shop.kubectl("-n", "flantrace", *patch)
+    done = typed(shop, "flantrace check", kubeconfig=jdoe)
     assert done.returncode == 3
     assert "needs get and create of pods/exec in namespace flantrace" in " ".join(
         done.stdout.split()
     )
 
 
-def test_pods_for_one_trace_need_the_other_role(cluster: Cluster, jdoe: Path) -> None:
+def test_pods_for_one_trace_need_the_other_role(shop: Cluster, jdoe: Path) -> None:
     for line in bound():
-        typed(cluster, line)
+        typed(shop, line)
     line = 'flantrace --ephemeral --image "$IMAGE" shop/web shop/db-0'
-    refused = typed(cluster, line, kubeconfig=jdoe)
+    refused = typed(shop, line, kubeconfig=jdoe)
     assert refused.returncode != 0
     assert "create pods" in " ".join((refused.stdout + refused.stderr).split())
     words = "--role flantrace-ephemeral --user jdoe"
-    typed(cluster, f"kubectl -n flantrace create rolebinding jdoe-pods {words}")
-    done = typed(cluster, line, kubeconfig=jdoe)
+    typed(shop, f"kubectl -n flantrace create rolebinding jdoe-pods {words}")
+    done = typed(shop, line, kubeconfig=jdoe)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
