@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test cluster-test lint bench fuzz image release setup clean
+.PHONY: demo test cluster-test cluster-test-all lint bench fuzz image release setup clean
 
 setup:
 	@.ci/setup $(VENV) $(PYTHON)
@@ -22,6 +22,10 @@ test: setup
 # A real cluster of two nodes on this machine (cluster/). Exit code 77: it cannot be built here.
 cluster-test: setup
 	@.ci/cluster $(RUN)/python
+
+# Every test there is on it, flannel's own behaviour among them; some half an hour more.
+cluster-test-all: setup
+	@.ci/cluster $(RUN)/python all
 
 lint: setup
 	$(RUN)/ruff check tracer tests tools cluster

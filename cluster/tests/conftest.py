@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="use the cluster that is up (python -m cluster up) and leave it up",
     )
+    parser.addoption("--all", action="store_true", help="the faults of unproven.py, too")
     parser.addoption(
         "--by-a-command",
         action="store_true",
@@ -131,6 +132,19 @@ def flantrace(
     with clock("installation"):
         way()
     return Flantrace(cluster, way)
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """flantrace's own image, as it is called on the nodes."""
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: Cluster, flantrace: Flantrace) -> Cluster:
+    """The cluster with flantrace's pods on it."""
+    flantrace.way()
+    return cluster
 
 
 @pytest.fixture

@@ -43,6 +43,9 @@ def _places(cluster: Cluster, where: str) -> list[Place]:
         return [cluster.operator]
     if where == EACH:
         return [cluster.places[node] for node in NODES]
+    if where not in cluster.places:
+        print(f"({where} is a Node without a machine: nothing can be typed there)")
+        return []
     return [cluster.places[where]]
 
 
