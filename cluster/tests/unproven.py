@@ -1,4 +1,44 @@
 """Faults whose tests do not belong to `make cluster-test` yet, each with the reason."""
 
-UNPROVEN: dict[str, str] = {}
+REASON = "not seen to pass on a busy machine yet in this form"
+
+UNPROVEN: dict[str, str] = {
+    "vtep-deleted": REASON,
+    "own-flannel1-down": REASON,
+    "peer-flannel1-down": REASON,
+    "policy-route": REASON,
+    "vtepmac-annotation-stale": REASON,
+    "public-ip-annotated": REASON,
+    "annotations-removed": REASON,
+    "vni-halfway-through-a-rollout": REASON,
+    "port-halfway-through-a-rollout": REASON,
+    "backend-halfway-through-a-rollout": REASON,
+    "gbp-halfway-through-a-rollout": REASON,
+    "public-ip-duplicate": REASON,
+    "duplicate-podcidr": REASON,
+    "vtepmac-duplicate": REASON,
+    "podcidr-outside-network": REASON,
+    "node-registered-again": REASON,
+    "podcidr-outside-network-at-a-start": REASON,
+    "forward-policy-without-flannel": REASON,
+    "firewalld-forward-reject": REASON,
+    "nft-other-table-drop": REASON,
+    "ip-forward-off": REASON,
+    "raw-or-tc-drop": REASON,
+    "rp-filter": REASON,
+    "masq-pod-to-pod": REASON,
+    "uplink-mtu-lowered-late": REASON,
+    "subnet-env-stale": REASON,
+    "br-netfilter-off": REASON,
+    "veth-detached": REASON,
+    "veth-down": REASON,
+    "pod-route-missing": REASON,
+    "other-cni-config": REASON,
+    "cni0-removed": REASON,
+    "cni0-down": REASON,
+    "cni0-no-ip": REASON,
+    "hostlocal-exhausted": REASON,
+    "nsx-intercepts-8472": REASON,
+    "underlay-mtu-blackhole": REASON,
+}
 """Run by `make cluster-test-all` (pytest --all) only."""

@@ -71,7 +71,7 @@ class Heard:
 def channel(folder: Path, script: Script, sink: Sink) -> Iterator[ExecChannel]:
     """A channel to a pod whose API server plays the script."""
     with playing(script) as server:
-        api = Api(kubeconfig(folder, f"http://127.0.0.1:{server.port}"), None, 5.0)
+        api = Api(kubeconfig(folder, f"http://127.0.0.1:{server.port}"), None, 30.0)
         opened = ExecChannel(
             "node-a", lambda _: exec_into(api, "node-a", "agent-x", INSIDE), sink, "look at it"
         )
