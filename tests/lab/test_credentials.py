@@ -139,6 +139,8 @@ def marked(
     )
     for node in ("node-a", "node-b", "node-c"):
         lab.lab("exec", node, "--", "rm", "-r", *files)
+        made = (f"{NET_D}/multus.d", "/run/secrets/kubernetes.io/serviceaccount")
+        lab.lab("exec", node, "--", "rmdir", "-p", "--ignore-fail-on-non-empty", *made)
     lab.lab("heal")
 
 
