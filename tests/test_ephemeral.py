@@ -93,6 +93,19 @@ def test_a_pod_is_made_on_each_node_and_removed_when_it_has_been_read(server: Se
     assert deletions
 
 
+def test_on_k3s_it_sees_the_folders_of_k3s(server: Server) -> None:
+    kind = find("", "v1", "nodes")
+    assert kind is not None
+    node = server.store.one(kind, ("", "node-a"))
+    status = {**node["status"], "nodeInfo": {"kubeletVersion": "v1.34.1+k3s1"}}
+    server.store.update(kind, ("", "node-a"), {**node, "status": status}, None)
+    surveyed(server, "node-a")
+    (made,) = [change.after for change in history(server) if change.after is not None]
+    paths = [one["hostPath"]["path"] for one in made["spec"]["volumes"] if "hostPath" in one]
+    assert "/var/lib/rancher/k3s/agent/etc/cni/net.d" in paths
+    assert "/etc/cni/net.d" not in paths
+
+
 def test_only_the_nodes_concerned_get_one(server: Server) -> None:
     assert tuple(surveyed(server, "node-b").nodes) == ("node-b",)
     made = [change.after for change in history(server) if change.after is not None]

@@ -1,12 +1,15 @@
 """A pod's namespace is found by its address, and only the one of this node."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.collect.nodes import POD, POD6, Overlay, add_pod, overlay, run
+from tracer.collect import netns
 from tracer.collect.links import links
 from tracer.collect.netlink import Netlink
 from tracer.collect.netns import own_inode
@@ -108,3 +111,25 @@ def test_the_descriptor_is_the_pods_namespace(net: Overlay) -> None:
 def test_an_address_that_nobody_holds_says_so(net: Overlay) -> None:
     with pytest.raises(NotFound, match=r"pod 10\.244\.1\.250 was not found"):
         net.inside("a", lambda: pod_netns_fd("10.244.1.250"))
+
+
+@pytest.mark.parametrize(
+    ("group", "counts"), [("kubepods-besteffort-pod7.slice", True), ("x", False)]
+)
+def test_a_pods_process_that_a_security_module_hides_is_not_taken_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str, counts: bool
+) -> None:
+    hidden = tmp_path / "ns" / "net"
+    (tmp_path / "cgroup").write_text(f"0::/../{group}/cri-containerd-1f2e.scope\n")
+    stat = os.stat
+
+    def guarded(path: str) -> os.stat_result:
+        if path == str(hidden):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(path)
+
+    monkeypatch.setattr(netns, "_candidates", lambda: iter([str(hidden)]))
+    monkeypatch.setattr(os, "stat", guarded)
+    found, refused = netns.others()
+    assert not found
+    assert (refused is not None) is counts

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracer.core.credentials import REMOVED, without_credentials
@@ -99,6 +99,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from(["token", "api_token", "PSK", "userPassword", "client-key-data"]))
 def test_any_json_stays_json_and_loses_the_value(document: object, key: str) -> None:
     text = json.dumps({"document": document, key: MARK})

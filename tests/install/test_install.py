@@ -368,6 +368,13 @@ def test_a_cluster_of_k3s_is_recognised(server: Server, typed: Typing) -> None:
     assert tuple(one["hostPath"]["path"] for one in volumes if "hostPath" in one) == K3S_PATHS
 
 
+def test_nodes_that_may_not_be_listed_are_taken_for_usual_ones(
+    server: Server, typed: Typing
+) -> None:
+    server.refusals["GET", "/nodes"] = (403, "no")
+    assert typed.install().code == 0
+
+
 def test_an_image_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["install", "--dry-run"]) == 2
     assert "--image" in capsys.readouterr().err

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from tracer.cli import options
 from tracer.collect.kube import NAME
 from tracer.errors import UsageError
 from tracer.install.settings import DEFAULT_IMAGE, K3S_PATHS, PATHS, Settings
-
-if TYPE_CHECKING:
-    from tracer.collect.kube import Api
 
 wait = click.option(
     "--wait",
@@ -52,18 +47,18 @@ def install(dry_run: bool, k3s: bool, wait_s: float, **words: object) -> None:
     Makes a namespace, a ServiceAccount without a token, a DaemonSet, and roles that people may be
     bound to. Agents start when somebody traces; until then the pods only wait.
     """
-    settings = _settings(words, k3s=k3s)
     if dry_run:
         from tracer.install.as_yaml import as_yaml
         from tracer.install.manifests import objects
 
+        settings = _settings(words, K3S_PATHS if k3s else PATHS)
         click.echo(as_yaml(objects(settings)), nl=False)
         return
     from tracer.install.apply import install as apply
+    from tracer.install.distribution import paths_of
 
     api = options.api(words)
-    if not k3s and _is_k3s(api):
-        settings = _settings(words, k3s=True)
+    settings = _settings(words, K3S_PATHS if k3s else paths_of(api))
     count = apply(api, settings, _say, wait_s)
     click.echo(f"flantrace runs on {count} node{'' if count == 1 else 's'}")
 
@@ -80,7 +75,7 @@ def uninstall(wait_s: float, **words: object) -> None:
     click.echo(f"removed {', '.join(removed)}" if removed else "flantrace was not installed")
 
 
-def _settings(words: dict[str, object], *, k3s: bool) -> Settings:
+def _settings(words: dict[str, object], paths: tuple[str, ...]) -> Settings:
     namespace = str(words["flantrace_namespace"])
     if not NAME.fullmatch(namespace):
         raise UsageError(
@@ -94,12 +89,8 @@ def _settings(words: dict[str, object], *, k3s: bool) -> Settings:
         pull_policy=options.text_of(words["pull_policy"]),
         passive_only=bool(words["passive_only"]),
         old_kernels=bool(words["old_kernels"]),
-        paths=K3S_PATHS if k3s else PATHS,
+        paths=paths,
     )
-
-
-def _is_k3s(api: Api) -> bool:
-    return any("+k3s" in (node.kubelet_version or "") for node in api.nodes())
 
 
 def _say(line: str) -> None:

@@ -71,7 +71,8 @@ def opened(path: str) -> Iterator[int]:
 def others() -> tuple[dict[int, str], OSError | None]:
     """inode -> path of every namespace but our own: the named ones, and those of processes.
 
-    And why processes do not tell theirs, where that is for want of CAP_SYS_PTRACE.
+    And why processes do not tell theirs: for want of CAP_SYS_PTRACE, or because a security module
+    keeps a pod's process from us. One of another kind that hides has no pod's namespace.
     """
     found: dict[int, str] = {}
     refused: OSError | None = None
@@ -81,7 +82,8 @@ def others() -> tuple[dict[int, str], OSError | None]:
         try:
             seen = os.stat(path)
         except PermissionError as error:
-            refused = refused if entitled else error  # else it is another's, such as a sandbox's
+            if not entitled or _of_a_pod(path):
+                refused = error
             continue
         except OSError:
             continue  # the process is gone
@@ -89,6 +91,15 @@ def others() -> tuple[dict[int, str], OSError | None]:
         if seen.st_dev == own.st_dev and seen.st_ino != own.st_ino:
             found.setdefault(seen.st_ino, path)
     return found, refused
+
+
+def _of_a_pod(path: str) -> bool:
+    """The kubelet put the process there: cgroups below `kubepods`, which everybody may read."""
+    try:
+        with open(path.removesuffix("ns/net") + "cgroup", errors="replace") as file:
+            return "kubepods" in file.read(4096)
+    except OSError:
+        return False
 
 
 def _candidates() -> Iterator[str]:

@@ -77,6 +77,7 @@ class Reach(Record, frozen=True, kw_only=True):
 
     def _ephemeral(self, api: Api, lasts_s: float, *, sends: bool) -> Way:
         from tracer.collect.kube_ephemeral import START_S, EphemeralWay
+        from tracer.install.distribution import paths_of
         from tracer.install.manifests import RUN_LABEL, ephemeral_pod
 
         settings = Settings(
@@ -84,6 +85,7 @@ class Reach(Record, frozen=True, kw_only=True):
             namespace=self.flantrace_namespace,
             pull_policy=self.pull_policy,
             passive_only=not sends,
+            paths=paths_of(api),
         )
         run = secrets.token_hex(8)
         deadline_s = round(MARGIN_S + START_S + self.timeout_s + lasts_s)
