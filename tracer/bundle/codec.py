@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from tracer.model.decoding import decoder
 from tracer.model.message import FromAgent, ToAgent
 from tracer.model.record import Record
 
@@ -54,4 +55,4 @@ def to_agent(text: bytes) -> ToAgent:
 
 def read(text: bytes, kind: type[AnyRecord]) -> AnyRecord:
     """A record of the given type; one of DECODE_ERRORS names what is wrong."""
-    return msgspec.json.decode(text, type=kind)
+    return decoder(kind).decode(text)

@@ -13,6 +13,7 @@ from tracer.collect import kube_objects as objects
 from tracer.core.credentials import without_credentials
 from tracer.model.bundle import Trouble
 from tracer.model.cluster import ClusterState, NetConf
+from tracer.model.decoding import decoder
 
 Item = TypeVar("Item")
 
@@ -65,9 +66,9 @@ def _items(path: Path, kind: type[Item], troubles: list[Trouble]) -> list[Item]:
             raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
         text = path.read_bytes()
         try:
-            return msgspec.json.decode(text, type=objects.List[kind]).items  # type: ignore[valid-type]
+            return decoder(objects.List[kind]).decode(text).items  # type: ignore[valid-type]
         except msgspec.ValidationError:
-            return [msgspec.json.decode(text, type=kind)]
+            return [decoder(kind).decode(text)]
     except FileNotFoundError:
         why = "is missing"
     except OSError as error:

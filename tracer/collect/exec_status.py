@@ -4,6 +4,7 @@ import msgspec
 
 from tracer.collect.transport import StreamEnd
 from tracer.errors import CollectFailed, FlantraceError, NotFound, NotPermitted
+from tracer.model.decoding import decoder
 
 LONGEST_WORDS = 500
 """Characters of the API server's words that we repeat."""
@@ -47,7 +48,7 @@ class Status(msgspec.Struct):
 def read(text: bytes) -> Status:
     """A Status; for what is none, one whose message is the text."""
     try:
-        found = msgspec.json.decode(text, type=Status)
+        found = decoder(Status).decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         found = Status(message=text.decode(errors="replace"))
     found.message = " ".join(found.message.split())[:LONGEST_WORDS]
@@ -115,8 +116,9 @@ def refusal(code: int, body: bytes, pod: str, node: str, where: str) -> Flantrac
             where=where,
             hint=f"try again; kubectl -n {namespace} describe pod {name}",
         )
+    what = f"the API server answered {code} instead of a WebSocket{tail}"
     return CollectFailed(
-        f"the API server answered {code} instead of a WebSocket{tail}",
+        what,
         where=where,
         hint="do proxies on the way let WebSockets pass? --node-exec 'ssh {node} sudo' needs none",
     )

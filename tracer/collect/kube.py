@@ -23,6 +23,7 @@ from tracer.collect import kube_services as services
 from tracer.core.credentials import without_credentials
 from tracer.errors import CollectFailed, NotFound, NotPermitted, UsageError
 from tracer.model.cluster import FlannelPod, NetConf, Node, Pod
+from tracer.model.decoding import decoder
 from tracer.model.packet import Ip
 
 Answer = TypeVar("Answer")
@@ -72,8 +73,12 @@ class Api:
 
     def pod(self, namespace: str, name: str) -> Pod:
         """One Pod object. NotFound names the pod and its namespace."""
+        return self.pod_object(namespace, name).pod()
+
+    def pod_object(self, namespace: str, name: str) -> objects.PodObject:
+        """The same with its state. NotFound."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(name)}"
-        return self._read(path, objects.PodObject, f"pod {namespace}/{name}").pod()
+        return self._read(path, objects.PodObject, f"pod {namespace}/{name}")
 
     def pods(self) -> list[objects.PodObject]:
         """Every Pod object of the cluster."""
@@ -177,7 +182,7 @@ class Api:
     def _read(self, path: str, kind: type[Answer], what: str) -> Answer:
         """GET one path and check it against the fields that we use."""
         try:
-            return msgspec.json.decode(self._body(path, what), type=kind)
+            return decoder(kind).decode(self._body(path, what))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise CollectFailed(
                 f"the API server's answer on {what} cannot be understood: {error}",

@@ -11,6 +11,7 @@ from tracer.collect.kube_write import DAEMON_SETS, Writer
 from tracer.core.access import Need, Review
 from tracer.core.checkup import Installed
 from tracer.errors import FlantraceError
+from tracer.model.decoding import decoder
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _WORKERS = 6
@@ -32,7 +33,7 @@ def server_version(api: Api) -> str | None:
     """`v1.34.1`; None: it does not say. CollectFailed: it does not answer."""
     status, body = api.call("GET", "/version")
     try:
-        return msgspec.json.decode(body, type=_Version).git_version if status == 200 else None
+        return decoder(_Version).decode(body).git_version if status == 200 else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -73,7 +74,7 @@ def _review(api: Api, attributes: dict[str, str]) -> bool | None:
     if status not in (200, 201):
         return None
     try:
-        answer = msgspec.json.decode(said, type=_Answer)
+        answer = decoder(_Answer).decode(said)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return answer.status.allowed if answer.status is not None else None

@@ -15,6 +15,7 @@ from tracer.collect.kube import Api
 from tracer.collect.kube_objects import Meta
 from tracer.collect.kube_write import Attempt, Resource, refused
 from tracer.errors import CollectFailed
+from tracer.model.decoding import decoder
 
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
@@ -108,7 +109,7 @@ def _read(api: Api, path: str, kind: type[Answer]) -> Answer:
 
 def _decoded(said: bytes, kind: type[Answer], path: str) -> Answer:
     try:
-        return msgspec.json.decode(said, type=kind)
+        return decoder(kind).decode(said)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _unclear(str(error), path) from None
 

@@ -7,8 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from tracer.collect.kube import Api
 from tracer.collect.kube_exec import ExecChannel
 from tracer.collect.kube_objects import PodObject
@@ -153,14 +151,12 @@ class EphemeralWay:
         """The pod as it is; None: the API server does not answer just now."""
         namespace = self._inside.namespace
         try:
-            found = self._writer.read(PODS, namespace, name)
+            return self._api.pod_object(namespace, name)
         except CollectFailed:
             return None
-        if found is None:
-            raise NotFound(
-                f"somebody removed pod {namespace}/{name}", where=self.where, hint="try again"
-            )
-        return msgspec.convert(found, PodObject)
+        except NotFound:
+            what = f"somebody removed pod {namespace}/{name}"
+            raise NotFound(what, where=self.where, hint="try again") from None
 
     def _drop(self, node: str) -> None:
         """A node's channel is closed: its pod is of no use any more."""

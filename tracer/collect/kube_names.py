@@ -5,6 +5,7 @@ import msgspec
 from tracer.collect.kube import Api
 from tracer.collect.kube_contents import METADATA, List
 from tracer.collect.kube_write import NODES, PODS, SERVICES, Resource
+from tracer.model.decoding import decoder
 
 MOST = 500
 """Names; nobody reads so many."""
@@ -16,7 +17,7 @@ def names(api: Api, kind: Resource, namespace: str | None = None) -> list[str]:
     if status != 200:
         return []
     try:
-        items = msgspec.json.decode(said, type=List).items or ()
+        items = decoder(List).decode(said).items or ()
     except (msgspec.DecodeError, UnicodeDecodeError):
         return []
     return [one.metadata.name for one in items]

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from tracer.model.decoding import decoder
+
 WHOLE = 256 * 1024
 """Bytes up to which a dump is kept as it is: some 200 Services."""
 
@@ -48,7 +50,7 @@ def with_few_services(text: str) -> str:
         note = f"# flantrace left out {len(lines) - len(kept)} lines of other Services\n"
         return "".join(kept) + note if len(kept) < len(lines) else text
     try:
-        items = msgspec.json.decode(text, type=_Ruleset).nftables
+        items = decoder(_Ruleset).decode(text).nftables
     except (msgspec.DecodeError, RecursionError):
         return text
     objects = [bytes(item).decode() for item in items]

@@ -242,9 +242,11 @@ class Session:
             what = f"the agent on {node} said something that is not understood: {end.garbage}"
             self.trouble(node, what, end.hint)
         elif node in self.ready:
-            self.trouble(node, f"the agent on {node} stopped answering{tail}", end.hint)
+            what = f"the agent on {node} stopped answering{tail}"
+            self.trouble(node, what, end.hint)
         else:
-            self.trouble(node, f"no agent could be started on {node}{tail}", end.hint)
+            what = f"no agent could be started on {node}{tail}"
+            self.trouble(node, what, end.hint)
 
     def _keep_alive(self) -> None:
         """Our sign of life to all; an agent without one is given up."""

@@ -169,7 +169,7 @@ SAID_IN = [
 ]
 CALLS = {
     "Trouble", "trouble", "NotRead", "Problem", "Sent", "Answer",
-    "CollectFailed", "NotFound", "NotPermitted", "NotSupported",
+    "CollectFailed", "NotFound", "NotPermitted", "NotSupported", "StreamEnd", "StreamBroken",
 }  # fmt: skip
 
 

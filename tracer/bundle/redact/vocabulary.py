@@ -51,9 +51,9 @@ service session several severed shared shorter should show shows shutdown sides 
 size sk_buff slot small so socket software some something soon source space speak speaks specific
 splice ssh stale stands start started state states status still stop stopped stream streams
 structure subdomains such sudo superuser supported symbolic synchronized syntax syscall sysctl
-system t table tables tc tcp tcx template temporarily temporary terminal terminated test text than
-that the their them then there these they this those time timed timeout timer times to together
-token too took tracepoint tracer trace transport tried try type types
+system t table tables takes tc tcp tcx template temporarily temporary terminal terminated test text
+than that the their them then there these they this those time timed timeout timer times to
+together token too took tracepoint tracer trace transport tried try type types
 udp unable unavailable underlay understood unexpected unique unit unknown unreachable unspecified
 until up us usage use used user users using usual
 valid value values variable venv verification verifier verify version very via vxlan

@@ -16,6 +16,7 @@ from tracer.core.netfilter.nft_lookup import Lookup
 from tracer.core.netfilter.nft_matches import Scope
 from tracer.core.netfilter.nft_rules import draft_of
 from tracer.core.netfilter.nft_xt import tells, unworded, worded
+from tracer.model.decoding import decoder
 
 _HARMLESS_FLAGS = frozenset({"owner", "persist"})
 _HOOKS = frozenset({
@@ -94,7 +95,7 @@ class Source:
 def document_of(text: str) -> list[Item] | None:
     """The items of a dump; None: it is no ruleset, or not all of one."""
     try:
-        return msgspec.json.decode(text, type=Document).nftables
+        return decoder(Document).decode(text).nftables
     except (ValueError, RecursionError):
         return None
 
