@@ -97,7 +97,7 @@ def _tails() -> Iterator[str]:
 
 
 def _ended(number: int, _frame: object) -> None:
-    pytest.exit(f"ended by {signal.Signals(number).name}", 128 + number)
+    pytest.exit(f"ended by {signal.Signals(number).name}", pytest.ExitCode.INTERRUPTED)
 
 
 @pytest.fixture(scope="session")
