@@ -9,7 +9,7 @@ from tracer.collect.kube import Api
 from tracer.collect.kube_write import DAEMON_SETS, EVENTS, NAMESPACES, PODS, Object, Writer
 from tracer.collect.pod_words import cannot_start
 from tracer.errors import CollectFailed, FlantraceError, NotFound, UsageError
-from tracer.install.manifests import AGENT, AGENT_LABELS, LABELS, objects
+from tracer.install.manifests import AGENT, AGENT_SELECTOR, LABELS, objects
 from tracer.install.readiness import Rollout, is_vague, rollout
 from tracer.install.settings import Settings
 from tracer.install.strangers import named, strangers
@@ -107,8 +107,7 @@ def _look(writer: Writer, namespace: str) -> Rollout:
             where=writer.server,
             hint="run flantrace install again",
         )
-    labels = ",".join(f"{key}={value}" for key, value in AGENT_LABELS.items())
-    pods = writer.listed(PODS, namespace, labelSelector=labels)
+    pods = writer.listed(PODS, namespace, labelSelector=AGENT_SELECTOR)
     return rollout(daemon_set, pods, _events(writer, namespace))
 
 

@@ -30,6 +30,12 @@ EPHEMERAL_LABELS = {**LABELS, COMPONENT_LABEL: "ephemeral-agent"}
 one of the two on a node away."""
 
 
+SELECTOR, AGENT_SELECTOR = (
+    ",".join(f"{key}={value}" for key, value in labels.items()) for labels in (LABELS, AGENT_LABELS)
+)
+"""The same as the API takes them."""
+
+
 def objects(settings: Settings) -> list[Object]:
     """Everything that an installation consists of, in the order in which it is applied."""
     return [

@@ -9,10 +9,8 @@ from tracer.collect.kube import Api
 from tracer.collect.kube_write import CLUSTER_ROLES, NAMESPACES, Object, Resource, Writer
 from tracer.errors import UsageError
 from tracer.install.apply import PAUSE_S, Say, is_ours, still_there
-from tracer.install.manifests import LABELS
+from tracer.install.manifests import SELECTOR
 from tracer.install.strangers import named, strangers
-
-SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())
 
 
 def uninstall(api: Api, namespace: str, say: Say, wait_s: float) -> list[str]:

@@ -59,12 +59,11 @@ class Reach(Record, frozen=True, kw_only=True):
         if self.node_exec is not None:
             return CommandWay(self.node_exec, self.agent)
         from tracer.collect.kube_ways import InstalledWay
-        from tracer.install.manifests import AGENT_LABELS
+        from tracer.install.manifests import AGENT_SELECTOR
 
         if self.ephemeral:
             return self._ephemeral(api, lasts_s, sends=sends)
-        labels = ",".join(f"{key}={value}" for key, value in AGENT_LABELS.items())
-        return InstalledWay(api, self._inside(), labels)
+        return InstalledWay(api, self._inside(), AGENT_SELECTOR)
 
     def _check(self) -> None:
         """UsageError: words that contradict each other."""

@@ -13,7 +13,7 @@ from tracer.collect.kube_questions import everything
 from tracer.core.access import NEEDS, Use
 from tracer.core.checkup import Heard, Installed, Operator, Round
 from tracer.errors import CollectFailed, FlantraceError, NotFound
-from tracer.install.manifests import AGENT, AGENT_LABELS, CONTAINER
+from tracer.install.manifests import AGENT, AGENT_SELECTOR, CONTAINER
 from tracer.install.privileges import PRIVILEGES, Group
 from tracer.model.bundle import Trouble
 from tracer.model.checkup import Right
@@ -108,8 +108,7 @@ def _use(reach: Reach) -> Use | None:
 
 
 def _installed(api: Api, reach: Reach) -> Installed:
-    labels = ",".join(f"{key}={value}" for key, value in AGENT_LABELS.items())
-    return kube_access.installed(api, reach.flantrace_namespace, AGENT, CONTAINER, labels)
+    return kube_access.installed(api, reach.flantrace_namespace, AGENT, CONTAINER, AGENT_SELECTOR)
 
 
 def _to_ask(cluster: ClusterState, named: Sequence[str]) -> list[str]:
