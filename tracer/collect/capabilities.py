@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from tracer.core import rights
+from tracer.core.rights import WATCHING, named
+
 STATUS = Path("/proc/thread-self/status")
 
 NUMBERS = {
@@ -17,9 +20,6 @@ NUMBERS = {
 }  # fmt: skip
 """Without `CAP_`, as a container's securityContext has them."""
 
-WATCHING = ("BPF", "NET_ADMIN", "PERFMON")
-"""What loads our programs and attaches them; SYS_ADMIN stands for them (include/linux/bpf.h)."""
-
 
 def effective(status: Path = STATUS) -> frozenset[str]:
     """Those in force now."""
@@ -30,8 +30,4 @@ def effective(status: Path = STATUS) -> frozenset[str]:
 
 def lacking(wanted: Iterable[str] = WATCHING) -> str | None:
     """`CAP_BPF and CAP_PERFMON`: those of `wanted` that are not in force; None: all are."""
-    have = effective()
-    if "SYS_ADMIN" in have:
-        have |= set(WATCHING)
-    missing = [f"CAP_{name}" for name in wanted if name not in have]
-    return " and ".join(missing) or None
+    return named(rights.lacking(effective(), wanted)) or None

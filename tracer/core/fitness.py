@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from tracer.core.rights import WATCHING, lacking, named
 from tracer.model.checkup import Item, Right, Standing
 from tracer.model.health import Health
 from tracer.model.message import PROTOCOL
@@ -12,9 +13,6 @@ ABSENT = "No such file or directory"
 """Not every node has every file: this one is no defect."""
 REFUSED = "Operation not permitted"
 NOT_INSTALLED = "not installed"
-
-WATCHING = frozenset({"BPF", "NET_ADMIN", "PERFMON"})
-"""Capabilities without which no packet is seen. SYS_ADMIN stands for them."""
 
 CLOCK_S = 5.0
 """Seconds by which two clocks may differ and the times in a recording still mean something."""
@@ -69,22 +67,18 @@ def _flantrace(health: Health, asked: Asked) -> Item:
 
 
 def _lacking(health: Health, wanted: Iterable[str]) -> list[str]:
-    have = set(health.capabilities)
-    if "SYS_ADMIN" in have:
-        have |= WATCHING
-    return sorted(set(wanted) - have)
+    return lacking(health.capabilities, wanted)
 
 
 def _rights(health: Health, asked: Asked) -> Item:
     wanted = {right.capability for right in asked.rights if not right.optional}
-    lacking = _lacking(health, wanted)
-    if not lacking:
+    missing = _lacking(health, wanted)
+    if not missing:
         return _ok("rights", "every capability that an agent uses")
-    lost = [right.without for right in asked.rights if right.capability in lacking]
-    names = " and ".join(f"CAP_{name}" for name in lacking)
+    lost = [right.without for right in asked.rights if right.capability in missing]
     who = "" if health.user == 0 else f", as user {health.user}"
-    said, without = f"the agent lacks {names}{who}", "; ".join(dict.fromkeys(lost))
-    if WATCHING & set(lacking):
+    said, without = f"the agent lacks {named(missing)}{who}", "; ".join(dict.fromkeys(lost))
+    if WATCHING & set(missing):
         return _missing("rights", said, without, _ROOT)
     return _less("rights", said, without, _ROOT)
 
