@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.bundle.redact.maps import addresses, macs
 from tracer.bundle.redact.names import Names, Sort
-from tracer.bundle.redact.text import REMOVED, Text
+from tracer.bundle.redact.text import Text
+from tracer.core.credentials import REMOVED
 
 MAP = addresses()
 ONE, OTHER = MAP.ip("10.0.0.1"), MAP.ip("110.0.0.10")

@@ -11,8 +11,7 @@ from tracer.bundle.redact.addresses import Addresses
 from tracer.bundle.redact.macs import Macs
 from tracer.bundle.redact.names import Names, Sort, is_usual_device
 from tracer.bundle.redact.vocabulary import WORDS
-
-REMOVED = "[removed]"
+from tracer.core.credentials import REMOVED
 
 _FOUR = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,3}(?:\.\d{1,3}){3}|/\d{1,2})?(?![\w/]|\.\w)"
 _WORD = r"\w(?:[\w.-]*\w)?"

@@ -9,7 +9,8 @@ from tracer.bundle.redact.firewall import Firewall
 from tracer.bundle.redact.macs import Macs
 from tracer.bundle.redact.names import Names, Sort
 from tracer.bundle.redact.rules import Kind
-from tracer.bundle.redact.text import MAC, REMOVED, Text
+from tracer.bundle.redact.text import MAC, Text
+from tracer.core.credentials import REMOVED
 from tracer.core.leases import DEFAULT_PREFIX
 
 _OWN_ANNOTATION = re.compile(
