@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from tracer.cli import options
-from tracer.collect.kube import NAME
 from tracer.errors import UsageError
 from tracer.install.settings import DEFAULT_IMAGE, K3S_PATHS, PATHS, Settings
 
@@ -76,6 +75,8 @@ def uninstall(wait_s: float, **words: object) -> None:
 
 
 def _settings(words: dict[str, object], paths: tuple[str, ...]) -> Settings:
+    from tracer.collect.kube import NAME
+
     namespace = str(words["flantrace_namespace"])
     if not NAME.fullmatch(namespace):
         raise UsageError(

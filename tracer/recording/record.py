@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -26,6 +25,7 @@ from tracer.model.record import Record
 from tracer.model.request import EndKind, ProbeKind, ProbePlan, Request
 from tracer.recording.ends import of_ends, resolve, wanted
 from tracer.recording.further import Further
+from tracer.recording.many import now
 from tracer.recording.peers import Peers
 from tracer.recording.reach import REMOVING, Reach
 from tracer.recording.session import Session
@@ -77,7 +77,7 @@ class Recorder:
         sends = order.plan is not None
         way = order.reach.way(api, order.passive_s or 0.0, sends=sends)
         self._session = Session(way)
-        self._created_at = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
+        self._created_at = now()
         self._peers = Peers(self._request, cluster, self._session.nodes)
         probe = self._first_probe(order.plan) if order.plan is not None else None
         self._further = Further(self._peers, self._session, probe, progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from tracer import __version__
 from tracer.collect import kube_access
@@ -12,20 +11,15 @@ from tracer.collect.kube import Api
 from tracer.collect.kube_questions import everything
 from tracer.core.access import NEEDS, Use
 from tracer.core.checkup import Heard, Installed, Operator, Round
-from tracer.errors import CollectFailed, FlantraceError, NotFound
+from tracer.errors import CollectFailed, FlantraceError
 from tracer.install.manifests import AGENT, AGENT_SELECTOR, CONTAINER
 from tracer.install.privileges import PRIVILEGES, Group
 from tracer.model.bundle import Trouble
 from tracer.model.checkup import Right
-from tracer.model.cluster import ClusterState
 from tracer.model.message import PROTOCOL, Examine
+from tracer.recording.many import AT_ONCE, FAREWELL_S, chosen, now
 from tracer.recording.reach import Reach
 from tracer.recording.session import Session
-
-AT_ONCE = 32
-"""Agents that run at one time."""
-
-FAREWELL_S = 3.0
 
 NS = 1e9
 
@@ -45,7 +39,7 @@ def here() -> Round:
     from tracer.collect.health import health
 
     return Round(
-        recorded_at=_now(),
+        recorded_at=now(),
         version=__version__,
         rights=RIGHTS,
         operator=None,
@@ -58,7 +52,7 @@ def rounds(reach: Reach, named: Sequence[str], progress: Callable[[str], None]) 
 
     A node that says nothing, and an API that does not answer, are part of the result.
     """
-    began = _now()
+    began = now()
     progress("asking the API server")
     try:
         api = reach.api()
@@ -77,7 +71,7 @@ def rounds(reach: Reach, named: Sequence[str], progress: Callable[[str], None]) 
         installed=_installed(api, reach),
         troubles=troubles,
     )
-    nodes = _to_ask(cluster, named)
+    nodes = chosen(cluster.nodes, named)
     session = Session(way)
     try:
         _ask(session, nodes, reach.timeout_s + way.patience_s, progress)
@@ -109,17 +103,6 @@ def _use(reach: Reach) -> Use | None:
 
 def _installed(api: Api, reach: Reach) -> Installed:
     return kube_access.installed(api, reach.flantrace_namespace, AGENT, CONTAINER, AGENT_SELECTOR)
-
-
-def _to_ask(cluster: ClusterState, named: Sequence[str]) -> list[str]:
-    """The named nodes, or all of them. Names count as they are where no node may be listed."""
-    known = [node.name for node in cluster.nodes]
-    for node in named if known else ():
-        if node not in known:
-            raise NotFound(
-                f"node {node} does not exist", where="the Kubernetes API", hint="kubectl get nodes"
-            )
-    return list(dict.fromkeys(named)) or known
 
 
 def _ask(
@@ -156,7 +139,3 @@ def _heard(session: Session, node: str) -> Heard:
     return Heard(
         node=node, health=health, clock_s=(health.unix_ns - came_ns) / NS, troubles=troubles
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251

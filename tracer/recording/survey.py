@@ -8,29 +8,23 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from tracer import __version__
 from tracer.collect.kube_questions import everything
 from tracer.core.leases import leases
 from tracer.core.promised import with_promised
-from tracer.errors import CollectFailed, NotFound
+from tracer.errors import CollectFailed
 from tracer.model.bundle import FORMAT, Bundle
 from tracer.model.message import PROTOCOL, Start, Stop
 from tracer.model.packet import Ip
 from tracer.model.record import Record
 from tracer.model.request import CheckRequest
+from tracer.recording.many import AT_ONCE, FAREWELL_S, chosen, now
 from tracer.recording.reach import REMOVING, Reach
 from tracer.recording.session import Session
 
-AT_ONCE = 32
-"""Agents that run at one time: each is a process here, and connections from here to its node."""
-
 MANY = 32
 """Leases from which on the agents compare: what is as promised does not travel."""
-
-FAREWELL_S = 3.0
-"""How long an agent that has said everything may take to end."""
 
 
 class Survey(Record, frozen=True, kw_only=True):
@@ -50,7 +44,7 @@ class Surveyor:
         """NotFound: a node does not exist. CollectFailed: no node is known."""
         progress("reading nodes, pods and leases")
         self._order = order
-        self._created_at = _now()
+        self._created_at = now()
         api = order.reach.api()
         self._cluster, self._not_read = everything(api)
         self._nodes = self._to_read(api.server)
@@ -93,23 +87,15 @@ class Surveyor:
 
     def _to_read(self, server: str) -> tuple[str, ...]:
         """The named nodes, or all. Names count as they are where the API does not list nodes."""
-        known = [node.name for node in self._cluster.nodes]
-        named = tuple(dict.fromkeys(self._order.nodes))
-        for node in named if known else ():
-            if node not in known:
-                raise NotFound(
-                    f"node {node} does not exist",
-                    where="the Kubernetes API",
-                    hint="kubectl get nodes",
-                )
-        if not known and not (named and self._order.agents):
+        nodes = chosen(self._cluster.nodes, self._order.nodes)
+        if not self._cluster.nodes and not (nodes and self._order.agents):
             why = next((one for one in self._not_read), None)
             raise CollectFailed(
                 why.what if why is not None else "the cluster has no nodes",
                 where=server,
                 hint=why.hint if why is not None else "kubectl get nodes",
             )
-        return named or tuple(known)
+        return nodes
 
     def _start(self, node: str) -> None:
         self._until[node] = time.monotonic() + self._patience_s
@@ -164,7 +150,3 @@ class Surveyor:
         for node in session.gone & set(self._until):
             session.release(node)
             del self._until[node]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
