@@ -171,6 +171,21 @@ def test_a_signal_in_the_middle_of_writing_waits_until_the_file_is_whole(
     assert read(folder / "mine.tgz") == read(FAULT)
 
 
+def test_it_waits_with_threads_of_channels_about_as_well(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, daemon=True)
+    thread.start()
+    try:
+        test_a_signal_in_the_middle_of_writing_waits_until_the_file_is_whole(
+            signal.SIGTERM, folder, monkeypatch
+        )
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_what_a_signal_meant_before_it_means_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with interruptible(), held():

@@ -21,12 +21,24 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Inside, the signals wait: for the moment in which a file is written."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    """Inside, the signals wait: for the moment in which a file is written.
+
+    Blocking them would not do: another thread, of a channel to a node, would take them, and Python
+    would handle them here all the same.
+    """
+    came: list[int] = []
+
+    def later(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, later) for number in SIGNALS}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, action in before.items():
+            signal.signal(number, action)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
