@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -181,6 +182,20 @@ def endpoint(pod: str, node: str, ip: str, *, ready: bool | None = None) -> Obje
     target = {"kind": "Pod", "namespace": "shop", "name": pod}
     conditions = {} if ready is None else {"ready": ready}
     return {"addresses": [ip], "nodeName": node, "targetRef": target, "conditions": conditions}
+
+
+def fake_agent(folder: Path) -> list[str]:
+    """The words that start tests/fake_agent.py, to which a node's name is added."""
+    root = Path(__file__).parents[1]
+    return ["env", f"PYTHONPATH={root}", sys.executable, "-m", "tests.fake_agent", str(folder)]
+
+
+@contextmanager
+def serving_agents(folder: Path) -> Iterator[Server]:
+    """The same, with a fake agent in every pod of ours."""
+    with serving(folder) as made:
+        made.agent = lambda node: [*fake_agent(folder), node]
+        yield made
 
 
 @contextmanager

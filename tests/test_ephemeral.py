@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver import Server, serving
+from tests.apiserver import Server, serving_agents
 from tracer.collect import kube_ephemeral
 from tracer.errors import UsageError
 from tracer.lab.apiserver.resources import NAMESPACES, Object, find
@@ -31,12 +31,7 @@ assert PODS is not None
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    def agent(node: str) -> list[str]:
-        python = ["env", f"PYTHONPATH={ROOT}", sys.executable]
-        return [*python, "-m", "tests.fake_agent", str(tmp_path), node]
-
-    with serving(tmp_path) as made:
-        made.agent = agent
+    with serving_agents(tmp_path) as made:
         made.store.create(NAMESPACES, {"metadata": {"name": "flantrace"}})
         made.changes = made.store.follow()
         yield made

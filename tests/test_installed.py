@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver import Server, serving
+from tests.apiserver import Server, fake_agent, serving_agents
 from tracer.bundle.archive import read
 from tracer.cli.main import run
 from tracer.model.bundle import AgentEnd, Bundle
@@ -23,12 +23,7 @@ ALL = ("node-a", "node-b", "node-c")
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    def agent(node: str) -> list[str]:
-        python = ["env", f"PYTHONPATH={ROOT}", sys.executable]
-        return [*python, "-m", "tests.fake_agent", str(tmp_path), node]
-
-    with serving(tmp_path) as made:
-        made.agent = agent
+    with serving_agents(tmp_path) as made:
         yield made
 
 
@@ -161,7 +156,7 @@ def test_a_pod_that_a_rollout_has_replaced_is_looked_up_anew(server: Server) -> 
 
 def test_the_agents_command_may_be_another(server: Server, tmp_path: Path) -> None:
     server.agent_pod("node-a")
-    words = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.fake_agent", str(tmp_path)]
+    words = fake_agent(tmp_path)
     bundle = surveyed(server, agent=f"{shlex.join(words)} node-a")
     assert list(bundle.nodes) == ["node-a"]
 

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.apiserver import Server, endpoint, serving
+from tests.apiserver import Server, endpoint, serving_agents
 from tracer.cli.main import run
 from tracer.core.access import NEEDS, Use
 from tracer.install.manifests import objects
@@ -18,7 +17,6 @@ from tracer.install.roles import EPHEMERAL_OPERATOR, OPERATOR
 from tracer.install.settings import Settings
 from tracer.lab.apiserver.resources import NAMESPACES
 
-ROOT = Path(__file__).parents[2]
 WORDS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
 
@@ -34,12 +32,7 @@ class Permission(NamedTuple):
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    def agent(node: str) -> list[str]:
-        python = ["env", f"PYTHONPATH={ROOT}", sys.executable]
-        return [*python, "-m", "tests.fake_agent", str(tmp_path), node]
-
-    with serving(tmp_path) as made:
-        made.agent = agent
+    with serving_agents(tmp_path) as made:
         made.store.create(NAMESPACES, {"metadata": {"name": "flantrace"}})
         made.pod("web-0", "node-a", "10.244.1.7")
         made.pod("db-0", "node-b", "10.244.2.9")
