@@ -84,6 +84,14 @@ class Peer:
 Script = Callable[[Peer], None]
 
 
+def _part(connection: socket.socket) -> None:
+    """Hang up when the client has: what it still says would make close() throw away our words."""
+    connection.settimeout(10)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(4096):
+        pass
+
+
 class ExecServer:
     """Accepts connections and plays a script on each, in a thread of its own."""
 
@@ -120,6 +128,7 @@ class ExecServer:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with connection:
                 self._script(Peer(connection, self._shake_hands(connection)))
+                _part(connection)
         except (EOFError, OSError):
             pass
         except BaseException as failure:

@@ -153,7 +153,8 @@ def test_a_message_may_come_in_fragments_with_other_frames_between(tmp_path: Pat
 
     heard = Heard()
     with channel(tmp_path, script, heard.sink):
-        assert [type(item) for item in heard.all()[0]] == [Hello]
+        items, end = heard.all()
+    assert [type(item) for item in items] == [Hello], end
 
 
 @pytest.mark.parametrize("piece", [32 << 10, 8 << 20])
