@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,15 @@ def test_without_a_right_to_watch_the_right_is_named_first(taken: str, wanted: s
     assert sentence.startswith("flantrace cannot trace on this machine: the agent lacks")
 
 
+@pytest.fixture
+def a_pod() -> Iterator[None]:
+    """A network namespace with a process in it: this machine may have none but its own."""
+    with subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE) as inside:
+        yield
+        inside.terminate()
+
+
+@pytest.mark.usefixtures("a_pod")
 @pytest.mark.parametrize(
     ("taken", "wanted"),
     [
