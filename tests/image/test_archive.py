@@ -1,5 +1,6 @@
 """The archive: what loaders and registries read of it, and that it follows from its inputs."""
 
+import csv
 import gzip
 import hashlib
 import io
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.image.conftest import Built, build
+from tools.image.bytecode import PYTHON
 from tools.image.tree import FILE, LINK, BuildError, Entry, Tree
 
 NAME = "localhost/flantrace:dev"
@@ -90,6 +92,22 @@ def test_the_layers_hold_nothing_of_the_machine_that_built_them(built: Built) ->
             assert not member.mode & 0o6000, f"{member.name} runs as somebody else"
             assert not member.name.endswith("direct_url.json")
             assert not member.name.startswith("etc/apt")
+
+
+def test_a_packages_record_lists_what_is_there_and_so_no_script_with_the_builders_path(
+    built: Built,
+) -> None:
+    layer = built.layers()[1]
+    there = {one.name for one in members(layer)}
+    folder = f"usr/local/lib/{PYTHON}/dist-packages"
+    with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as archive:
+        records = [one for one in archive if one.name.endswith(".dist-info/RECORD")]
+        assert len(records) > 10
+        for record in records:
+            file = archive.extractfile(record)
+            assert file is not None
+            for row in csv.reader(file.read().decode().splitlines()):
+                assert f"{folder}/{row[0]}" in there
 
 
 def test_flantrace_has_a_small_layer_of_its_own_above_those_that_change_seldom(

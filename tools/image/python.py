@@ -54,8 +54,18 @@ def of_dependencies(pinned: Sequence[str], constraints: Path) -> Tree:
     infos = [f"{SITE}/{name}-*.dist-info/*" for name in LEFT_OUT]
     tests = [f"{SITE}/*/tests/*"]
     found.leave_out([*(f"{name}/*" for name in names), *infos, *tests])
+    _shorten_records(found)
     compile_all(found, SITE, UNCOMPILED)
     return found
+
+
+def _shorten_records(found: Tree) -> None:
+    """A RECORD lists what is there: without the scripts, whose sums tell where they were made."""
+    for path, entry in list(found.sorted()):
+        if path.endswith(".dist-info/RECORD"):
+            rows = entry.data.splitlines(keepends=True)
+            there = [row for row in rows if f"{SITE}/{row.partition(b',')[0].decode()}" in found]
+            found.replace(path, entry._replace(data=b"".join(there)))
 
 
 def of_flantrace(root: Path, files: Sequence[str], epoch: int) -> Tree:
