@@ -6,7 +6,7 @@ from cluster.build import programs
 from cluster.daemons import start, until
 from cluster.nodes import Place
 from cluster.paths import state
-from cluster.pki import Authority
+from cluster.pki import authority
 from cluster.shell import Failed
 
 ADDRESS = "192.168.79.10"
@@ -16,13 +16,14 @@ PODS = "10.244.0.0/16"
 PODS_6 = "fd24::/48"
 
 
-def prepare(authority: Authority, nodes: tuple[str, ...]) -> None:
+def prepare(nodes: tuple[str, ...]) -> None:
     """Every certificate and kubeconfig of the cluster."""
-    authority.create()
+    ours = authority()
+    ours.create()
     names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost")
     addresses = (ADDRESS, "10.96.0.1", "127.0.0.1")
     server = (*(f"DNS:{name}" for name in names), *(f"IP:{ip}" for ip in addresses))
-    authority.sign("apiserver", "kube-apiserver", names=server)
+    ours.sign("apiserver", "kube-apiserver", names=server)
     clients = {
         "admin": ("kubernetes-admin", "system:masters"),
         "kubelet-client": ("kube-apiserver-kubelet-client", "system:masters"),
@@ -32,29 +33,29 @@ def prepare(authority: Authority, nodes: tuple[str, ...]) -> None:
         **{node: (f"system:node:{node}", "system:nodes") for node in nodes},
     }
     for name, (common_name, group) in clients.items():
-        authority.sign(name, common_name, group)
+        ours.sign(name, common_name, group)
         if name != "kubelet-client":
-            authority.kubeconfig(name, SERVER, state() / f"{name}.conf")
+            ours.kubeconfig(name, SERVER, state() / f"{name}.conf")
 
 
-def start_etcd(place: Place, cgroup: str) -> None:
+def start_etcd(place: Place) -> None:
     """etcd, with its data in memory: a cluster of the tests lives for minutes."""
     data = state() / "etcd"
     data.mkdir(parents=True, exist_ok=True)
     place.run("mount", "-t", "tmpfs", "tmpfs", data)
     words = [f"--data-dir={data}/data", "--unsafe-no-fsync", "--log-level=warn"]
-    start(place, "etcd", ["etcd", *words], cgroup=cgroup)
+    start(place, "etcd", ["etcd", *words])
 
 
-def start_apiserver(place: Place, authority: Authority, cgroup: str) -> None:
+def start_apiserver(place: Place) -> None:
     """kube-apiserver, with Node and RBAC authorisation."""
-    pki = authority.folder
+    pki = authority().folder
     words: list[str | Path] = [
         programs() / "kube-apiserver",
         f"--advertise-address={ADDRESS}",
         "--allow-privileged=true",
         "--authorization-mode=Node,RBAC",
-        f"--client-ca-file={authority.certificate}",
+        f"--client-ca-file={authority().certificate}",
         "--enable-admission-plugins=NodeRestriction",
         "--etcd-servers=http://127.0.0.1:2379",
         f"--kubelet-client-certificate={pki}/kubelet-client.crt",
@@ -68,12 +69,12 @@ def start_apiserver(place: Place, authority: Authority, cgroup: str) -> None:
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
     ]
-    start(place, "kube-apiserver", words, cgroup=cgroup)
+    start(place, "kube-apiserver", words)
 
 
-def start_others(place: Place, authority: Authority, cgroup: str, pods: str = PODS) -> None:
+def start_others(place: Place, pods: str = PODS) -> None:
     """kube-controller-manager and kube-scheduler. `pods`: their networks, joined by commas."""
-    pki = authority.folder
+    pki = authority().folder
     manager = state() / "controller-manager.conf"
     words: list[str | Path] = [
         programs() / "kube-controller-manager",
@@ -81,14 +82,14 @@ def start_others(place: Place, authority: Authority, cgroup: str, pods: str = PO
         f"--cluster-cidr={pods}",
         f"--kubeconfig={manager}",
         "--leader-elect=false",
-        f"--root-ca-file={authority.certificate}",
+        f"--root-ca-file={authority().certificate}",
         f"--service-account-private-key-file={pki}/sa.key",
         "--use-service-account-credentials=true",
     ]
-    start(place, "kube-controller-manager", words, cgroup=cgroup)
+    start(place, "kube-controller-manager", words)
     scheduler = state() / "scheduler.conf"
     words = [programs() / "kube-scheduler", f"--kubeconfig={scheduler}", "--leader-elect=false"]
-    start(place, "kube-scheduler", words, cgroup=cgroup)
+    start(place, "kube-scheduler", words)
 
 
 def await_api(place: Place) -> None:

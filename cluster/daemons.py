@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cluster.nodes import Place
+from cluster.paths import name as cluster
 from cluster.paths import state
 from cluster.shell import ENVIRON, Failed
 
@@ -21,17 +22,22 @@ BOOKED = ("pids", "systemd")
 """The cgroup v1 hierarchies that daemons join, for the books: what is in them is ours to end."""
 
 
+def cgroup_of(place: Place) -> str:
+    """The cgroup that everything of a place is in, in every hierarchy."""
+    return f"flantrace-{cluster()}-{place.name}"
+
+
 def start(
     place: Place,
     name: str,
     words: Sequence[str | Path],
     *,
-    cgroup: str,
     environ: Mapping[str, str] | None = None,
 ) -> int:
     """Start a daemon in a place; its words go to logs/PLACE-NAME.log. Its pid."""
     log = state() / "logs" / f"{place.name}-{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    cgroup = f"{cgroup_of(place)}/sys"
     for hierarchy in BOOKED:
         (HIERARCHIES / hierarchy / cgroup).mkdir(parents=True, exist_ok=True)
     join = "".join(f"echo $$ > {HIERARCHIES}/{one}/{cgroup}/cgroup.procs; " for one in BOOKED)

@@ -10,7 +10,7 @@ from typing import Any
 from cluster.build import programs
 from cluster.daemons import end, start, until
 from cluster.nodes import Place
-from cluster.paths import KUBECONFIG, name, state
+from cluster.paths import KUBECONFIG, state
 from cluster.shell import Failed
 
 _NODES = "/api/v1/nodes"
@@ -28,8 +28,7 @@ class NodeObjects:
             "proxy",
             f"--unix-socket={self._socket}",
         ]
-        cgroup = f"flantrace-{name()}-proxy"
-        self._pid = start(operator, "kubectl-proxy", words, cgroup=cgroup)
+        self._pid = start(operator, "kubectl-proxy", words)
         until("kubectl proxy", self._socket.is_socket, 10, pause_s=0.02)
 
     def close(self) -> None:

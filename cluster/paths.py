@@ -4,15 +4,15 @@ import os
 import re
 from pathlib import Path
 
+from cluster import debian
+
 ROOT = Path(__file__).parent.parent
 MODULES = Path(__file__).parent / "modules"
 
 
 def cache() -> Path:
     """What stays from run to run, outside of the checkout."""
-    from cluster.debian import cache as whole
-
-    return whole() / "cluster"
+    return debian.cache() / "cluster"
 
 
 def name() -> str:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from cluster.paths import state
 from cluster.shell import run
 
 DAYS = "30"
@@ -111,6 +112,11 @@ class Authority:
                 self.folder / f"{name}.key",
             ]
         )
+
+
+def authority() -> Authority:
+    """That of the cluster that is meant."""
+    return Authority(state() / "pki")
 
 
 def _base64(path: Path) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from cluster.build import programs
 from cluster.daemons import HIERARCHIES, until
 from cluster.nodes import Place, node, plain, wire
 from cluster.paths import name, state
-from cluster.pki import Authority
 from cluster.shell import Failed
 
 NODES = {"node-a": "192.168.79.11", "node-b": "192.168.79.12"}
@@ -89,23 +88,22 @@ def up(net_conf: Mapping[str, object] | None = None, *, dual_stack: bool = False
         pods = f"{control.PODS},{control.PODS_6}"
         addresses = {one: f"{NODES[one]},{NODES_6[one]}" for one in NODES}
         conf |= {"EnableIPv6": True, "IPv6Network": control.PODS_6}
-    authority = Authority(state() / "pki")
-    control.prepare(authority, tuple(NODES))
+    control.prepare(tuple(NODES))
     say("namespaces and certificates")
-    place, cgroup = cluster.places["control"], f"flantrace-{name()}-control"
-    control.start_etcd(place, cgroup)
-    control.start_apiserver(place, authority, cgroup)
+    place = cluster.places["control"]
+    control.start_etcd(place)
+    control.start_apiserver(place)
+    made = _images()
     with ThreadPoolExecutor() as pool:
-        for work in [pool.submit(_furnish, cluster.places[one]) for one in NODES]:
+        for work in [pool.submit(_furnish, cluster.places[one], made) for one in NODES]:
             work.result()
     say("containerd and images on both nodes")
     control.await_api(cluster.operator)
-    control.start_others(place, authority, cgroup, pods)
+    control.start_others(place, pods)
     say("the API server is ready")
     for one, address in addresses.items():
-        cgroup = workers.cgroup_of(name(), one)
-        workers.start_kubelet(cluster.places[one], authority, address, cgroup)
-        workers.start_proxy(cluster.places[one], cgroup, pods)
+        workers.start_kubelet(cluster.places[one], address)
+        workers.start_proxy(cluster.places[one], pods)
     cluster.apply(flannel.objects(conf))
     until("both nodes are registered", lambda: len(cluster.get("nodes")["items"]) == len(NODES), 60)
     say("both nodes are registered")
@@ -201,16 +199,21 @@ def _keep(places: dict[str, Place]) -> None:
     (state() / "anchors.json").write_text(text)
 
 
-def _furnish(place: Place) -> None:
-    """containerd with its images."""
-    cgroup = workers.cgroup_of(name(), place.name)
-    workers.make_cgroups(cgroup)
-    workers.start_containerd(place, cgroup)
+def _images() -> list[Path]:
+    """The archives of the images that every node gets."""
+    found = []
     for file, make in (("box", images.box), ("flannel", images.flannel)):
-        target = state() / f"{place.name}-{file}.tar"
-        target.write_bytes(make())
-        workers.ctr(place, "images", "import", target)
-        target.unlink()
+        found.append(state() / f"{file}.tar")
+        found[-1].write_bytes(make())
+    return found
+
+
+def _furnish(place: Place, archives: Sequence[Path]) -> None:
+    """containerd with its images."""
+    workers.make_cgroups(place)
+    workers.start_containerd(place)
+    for archive in archives:
+        workers.ctr(place, "images", "import", archive)
 
 
 def _has_account(cluster: Cluster) -> bool:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cluster.build import programs
-from cluster.daemons import BOOKED, HIERARCHIES, alive, end, start, until
+from cluster.daemons import BOOKED, HIERARCHIES, alive, cgroup_of, end, start, until
 from cluster.node_objects import NodeObjects
 from cluster.nodes import plain, plug
-from cluster.paths import KUBECONFIG, name, state
+from cluster.paths import KUBECONFIG, state
 from cluster.setup import GATEWAY, Cluster
 from cluster.shell import Failed
 
@@ -44,9 +44,8 @@ class Spare:
         self.pid: int | None = None
         self._begin = 0
         self.place = plain(node)
-        self._cgroup = f"flantrace-{name()}-{node}"
         for hierarchy in BOOKED:
-            folder = HIERARCHIES / hierarchy / self._cgroup
+            folder = HIERARCHIES / hierarchy / cgroup_of(self.place)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "cgroup.procs").write_text(str(self.place.pid))
         plug(cluster.places["underlay"], self.place, f"{address}/24")
@@ -91,7 +90,7 @@ class Spare:
             *flags,
         ]
         environ = {"NODE_NAME": self.node}
-        self.pid = start(self.place, "flanneld", words, cgroup=self._cgroup, environ=environ)
+        self.pid = start(self.place, "flanneld", words, environ=environ)
 
     def stop(self, patience_s: float = 5) -> None:
         """End flanneld, asked as the kubelet asks."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from cluster.build import programs
 from cluster.control import PODS
-from cluster.daemons import HIERARCHIES, end, pid_of, start, until
+from cluster.daemons import HIERARCHIES, cgroup_of, end, pid_of, start, until
 from cluster.nodes import Place
 from cluster.paths import state
-from cluster.pki import Authority
+from cluster.pki import authority
 from cluster.shell import Failed
 
 SOCKET = "/run/containerd/containerd.sock"
@@ -35,13 +35,9 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 """
 
 
-def cgroup_of(cluster: str, node: str) -> str:
-    """The cgroup that everything of a node is in, in every hierarchy."""
-    return f"flantrace-{cluster}-{node}"
-
-
-def make_cgroups(cgroup: str) -> None:
+def make_cgroups(place: Place) -> None:
     """kubelet's cgroupRoot, in every v1 hierarchy, before kubelet starts."""
+    cgroup = cgroup_of(place)
     for hierarchy in sorted(HIERARCHIES.iterdir()):
         if hierarchy.name == "unified" or not (hierarchy / "cgroup.procs").exists():
             continue
@@ -51,24 +47,24 @@ def make_cgroups(cgroup: str) -> None:
                 (hierarchy / cgroup / part).write_text((hierarchy / part).read_text())
 
 
-def start_containerd(place: Place, cgroup: str) -> None:
+def start_containerd(place: Place) -> None:
     """containerd, with images of the tests only: there is no registry."""
     place.write("/etc/containerd/config.toml", _CONTAINERD)
     place.run("mkdir", "-p", "/opt/cni/bin")
     place.run("sh", "-c", f"cp {PLUGINS}/* /opt/cni/bin/; rm -f /opt/cni/bin/flannel")
-    _run_containerd(place, cgroup)
+    _run_containerd(place)
 
 
-def restart(place: Place, authority: Authority, address: str, cgroup: str) -> None:
+def restart(place: Place, address: str) -> None:
     """containerd and kubelet, as systemctl restarts them: pods run on."""
     for name in ("kubelet", "containerd"):
         end(pid_of(place.name, name))
-    _run_containerd(place, cgroup)
-    start_kubelet(place, authority, address, cgroup)
+    _run_containerd(place)
+    start_kubelet(place, address)
 
 
-def _run_containerd(place: Place, cgroup: str) -> None:
-    start(place, "containerd", ["containerd"], cgroup=f"{cgroup}/sys")
+def _run_containerd(place: Place) -> None:
+    start(place, "containerd", ["containerd"])
 
     def answers() -> bool:
         try:
@@ -85,9 +81,9 @@ def ctr(place: Place, *words: str | Path) -> str:
     return place.run("ctr", f"--address={SOCKET}", "--namespace=k8s.io", *words)
 
 
-def start_kubelet(place: Place, authority: Authority, address: str, cgroup: str) -> None:
+def start_kubelet(place: Place, address: str) -> None:
     """kubelet, which registers the node."""
-    place.write("/etc/kubernetes/kubelet.json", json.dumps(_kubelet(authority, cgroup), indent=1))
+    place.write("/etc/kubernetes/kubelet.json", json.dumps(_kubelet(cgroup_of(place)), indent=1))
     words: list[str | Path] = [
         programs() / "kubelet",
         "--config=/etc/kubernetes/kubelet.json",
@@ -97,10 +93,10 @@ def start_kubelet(place: Place, authority: Authority, address: str, cgroup: str)
         "--root-dir=/var/lib/kubelet",
         "--v=1",
     ]
-    start(place, "kubelet", words, cgroup=f"{cgroup}/sys")
+    start(place, "kubelet", words)
 
 
-def _kubelet(authority: Authority, cgroup: str) -> dict[str, object]:
+def _kubelet(cgroup: str) -> dict[str, object]:
     """KubeletConfiguration."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -108,7 +104,7 @@ def _kubelet(authority: Authority, cgroup: str) -> dict[str, object]:
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": str(authority.certificate)},
+            "x509": {"clientCAFile": str(authority().certificate)},
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
@@ -126,7 +122,7 @@ def _kubelet(authority: Authority, cgroup: str) -> dict[str, object]:
     }
 
 
-def start_proxy(place: Place, cgroup: str, pods: str = PODS) -> None:
+def start_proxy(place: Place, pods: str = PODS) -> None:
     """kube-proxy in iptables mode: flanneld reaches the API server by its Service."""
     config = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -140,4 +136,4 @@ def start_proxy(place: Place, cgroup: str, pods: str = PODS) -> None:
     }
     place.write("/etc/kubernetes/proxy.json", json.dumps(config, indent=1))
     words: list[str | Path] = [programs() / "kube-proxy", "--config=/etc/kubernetes/proxy.json"]
-    start(place, "kube-proxy", words, cgroup=f"{cgroup}/sys")
+    start(place, "kube-proxy", words)

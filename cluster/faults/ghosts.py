@@ -5,7 +5,7 @@ import json
 from cluster.faults.fault import Act, Fault, all_of, kubectl
 from cluster.faults.intent import PREFIX, restart_flannel
 from cluster.faults.tables import lease
-from cluster.setup import Cluster
+from cluster.setup import NODES, Cluster
 
 GHOST = "ghost"
 ELSEWHERE = "192.168.79.77"
@@ -31,7 +31,7 @@ _GONE = kubectl("delete", "node", GHOST, "--ignore-not-found")
 
 
 def _both_restarted(cluster: Cluster) -> None:
-    for node in ("node-a", "node-b"):
+    for node in NODES:
         restart_flannel(cluster, node)
 
 

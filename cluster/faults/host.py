@@ -16,18 +16,21 @@ def _answering_by(way: str) -> Act:
     return act
 
 
+def _by_rule(name: str, slug: str, node: str, rule: str, table: str = "filter") -> Fault:
+    """A rule of iptables before all others of its chain; it goes again as it came."""
+    tool = f"iptables -t {table}"
+    return Fault(
+        name=name,
+        slug=slug,
+        inject=shell(node, f"{tool} -I {rule}"),
+        heal=shell(node, f"{tool} -D {rule}"),
+    )
+
+
 FAULTS = (
-    Fault(
-        name="input-drop-8472",
-        slug="input-drop-8472",
-        inject=shell("node-b", "iptables -I INPUT -p udp --dport 8472 -j DROP"),
-        heal=shell("node-b", "iptables -D INPUT -p udp --dport 8472 -j DROP"),
-    ),
-    Fault(
-        name="forward-drop-at-sender",
-        slug="forward-drop",
-        inject=shell("node-a", "iptables -I FORWARD 1 -i cni0 -o flannel.1 -j DROP"),
-        heal=shell("node-a", "iptables -D FORWARD -i cni0 -o flannel.1 -j DROP"),
+    _by_rule("input-drop-8472", "input-drop-8472", "node-b", "INPUT -p udp --dport 8472 -j DROP"),
+    _by_rule(
+        "forward-drop-at-sender", "forward-drop", "node-a", "FORWARD -i cni0 -o flannel.1 -j DROP"
     ),
     Fault(
         name="forward-policy-without-flannel",
@@ -35,13 +38,11 @@ FAULTS = (
         inject=shell("node-b", "iptables -P FORWARD DROP; iptables -I FLANNEL-FWD 1 -j RETURN"),
         heal=shell("node-b", "iptables -P FORWARD ACCEPT; iptables -D FLANNEL-FWD 1"),
     ),
-    Fault(
-        name="firewalld-forward-reject",
-        slug="firewalld-forward-reject",
-        inject=shell(
-            "node-b", "iptables -I FORWARD 1 -j REJECT --reject-with icmp-host-prohibited"
-        ),
-        heal=shell("node-b", "iptables -D FORWARD -j REJECT --reject-with icmp-host-prohibited"),
+    _by_rule(
+        "firewalld-forward-reject",
+        "firewalld-forward-reject",
+        "node-b",
+        "FORWARD -j REJECT --reject-with icmp-host-prohibited",
     ),
     Fault(
         name="nft-other-table-drop",
@@ -58,11 +59,12 @@ FAULTS = (
         slug="ip-forward-off",
         inject=on("node-b", "sysctl", "-qw", "net.ipv4.ip_forward=0"),
     ),
-    Fault(
-        name="raw-or-tc-drop",
-        slug="raw-or-tc-drop",
-        inject=shell("node-a", "iptables -t raw -I PREROUTING -i cni0 -d 10.244.0.0/16 -j DROP"),
-        heal=shell("node-a", "iptables -t raw -D PREROUTING -i cni0 -d 10.244.0.0/16 -j DROP"),
+    _by_rule(
+        "raw-or-tc-drop",
+        "raw-or-tc-drop",
+        "node-a",
+        "PREROUTING -i cni0 -d 10.244.0.0/16 -j DROP",
+        "raw",
     ),
     Fault(
         name="rp-filter",
@@ -77,11 +79,12 @@ FAULTS = (
         ),
         useless=on("node-b", "sysctl", "-qw", "net.ipv4.conf.flannel/1.rp_filter=0"),
     ),
-    Fault(
-        name="masq-pod-to-pod",
-        slug="masq-pod-to-pod",
-        inject=shell("node-a", "iptables -t nat -I POSTROUTING -s 10.244.0.0/16 -j MASQUERADE"),
-        heal=shell("node-a", "iptables -t nat -D POSTROUTING -s 10.244.0.0/16 -j MASQUERADE"),
+    _by_rule(
+        "masq-pod-to-pod",
+        "masq-pod-to-pod",
+        "node-a",
+        "POSTROUTING -s 10.244.0.0/16 -j MASQUERADE",
+        "nat",
     ),
     Fault(
         name="uplink-mtu-lowered-late",

@@ -12,8 +12,7 @@ from cluster import workers
 from cluster.daemons import end, pid_of, until
 from cluster.faults.fault import Fault
 from cluster.faults.intent import restart_flannel
-from cluster.paths import name, state
-from cluster.pki import Authority
+from cluster.paths import state
 from cluster.setup import NODES, Cluster
 from cluster.shell import Failed
 
@@ -38,9 +37,7 @@ def registered_anew(cluster: Cluster, *pod_cidrs: str) -> None:
 
 def start_kubelet(cluster: Cluster) -> None:
     """node-b's kubelet, as the cluster starts it."""
-    cgroup = workers.cgroup_of(name(), NODE)
-    authority = Authority(state() / "pki")
-    workers.start_kubelet(cluster.places[NODE], authority, NODES[NODE], cgroup)
+    workers.start_kubelet(cluster.places[NODE], NODES[NODE])
 
 
 def is_ready(cluster: Cluster) -> bool:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from cluster.faults.fault import Fault, on
+from cluster.faults.fault import Act, Fault, on
 from cluster.faults.tables import lease
 from cluster.setup import PODS, Cluster, pod
 
@@ -17,14 +17,14 @@ def _veth_of(cluster: Cluster, name: str, node: str) -> str:
     raise AssertionError(f"no device {index} on {node}")
 
 
-def _detached(cluster: Cluster) -> None:
-    veth = _veth_of(cluster, "web-b", "node-b")
-    cluster.places["node-b"].run("ip", "link", "set", veth, "nomaster")
+def _veth_set(word: str) -> Act:
+    """`ip link set` of the host's end of web-b's veth."""
 
+    def act(cluster: Cluster) -> None:
+        veth = _veth_of(cluster, "web-b", "node-b")
+        cluster.places["node-b"].run("ip", "link", "set", veth, word)
 
-def _down(cluster: Cluster) -> None:
-    veth = _veth_of(cluster, "web-b", "node-b")
-    cluster.places["node-b"].run("ip", "link", "set", veth, "down")
+    return act
 
 
 def pods_anew(cluster: Cluster) -> None:
@@ -115,8 +115,8 @@ def _room_again(cluster: Cluster) -> None:
 
 
 FAULTS = (
-    Fault(name="veth-detached", slug="veth-detached", inject=_detached),
-    Fault(name="veth-down", slug="veth-down", inject=_down),
+    Fault(name="veth-detached", slug="veth-detached", inject=_veth_set("nomaster")),
+    Fault(name="veth-down", slug="veth-down", inject=_veth_set("down")),
     Fault(
         name="pod-route-missing",
         slug="pod-route-missing",

@@ -4,8 +4,6 @@ import pytest
 
 from cluster import workers
 from cluster.faults import FAULTS
-from cluster.paths import name, state
-from cluster.pki import Authority
 from cluster.setup import NODES, PODS, Cluster
 from cluster.tests.clock import Clock
 from cluster.tests.conftest import TryOut
@@ -49,8 +47,7 @@ def test_deleting_the_devices_and_restarting_containerd_and_kubelet_makes_it_wor
     with clock("useless remedy"):
         place = cluster.places[AT]
         place.run("sh", "-c", "ip link del cni0; ip link del flannel.1")
-        authority = Authority(state() / "pki")
-        workers.restart(place, authority, NODES[AT], workers.cgroup_of(name(), AT))
+        workers.restart(place, NODES[AT])
         pods = [pod for pod, node in PODS.items() if node == AT]
         cluster.kubectl("delete", "pod", *pods)
         cluster.make_pods()

@@ -11,7 +11,7 @@ import pytest
 from cluster import control, workers
 from cluster.daemons import until
 from cluster.paths import ROOT, state
-from cluster.pki import Authority
+from cluster.pki import authority
 from cluster.setup import NODES, Cluster, pod
 from cluster.shell import Failed
 from cluster.tests.flantrace import environ
@@ -166,9 +166,9 @@ def test_an_image_that_is_not_there_is_told_in_the_kubelets_words(shop: Cluster)
 @pytest.fixture
 def jdoe(installed: Cluster) -> Iterator[Path]:
     """The kubeconfig of somebody to whom nothing is bound yet."""
-    authority, config = Authority(state() / "pki"), state() / "jdoe.conf"
-    authority.sign("jdoe", "jdoe")
-    authority.kubeconfig("jdoe", f"https://{control.ADDRESS}:6443", config)
+    ours, config = authority(), state() / "jdoe.conf"
+    ours.sign("jdoe", "jdoe")
+    ours.kubeconfig("jdoe", f"https://{control.ADDRESS}:6443", config)
     yield config
     typed(installed, "kubectl -n flantrace delete rolebinding --all")
     typed(installed, "kubectl delete clusterrolebinding flantrace-jdoe --ignore-not-found")

@@ -8,8 +8,6 @@ import time
 import pytest
 
 from cluster import control, daemons
-from cluster.paths import name, state
-from cluster.pki import Authority
 from cluster.setup import GATEWAY, Cluster
 from cluster.tests.watching import (
     Watching,
@@ -48,7 +46,7 @@ def restart_api_server(cluster: Cluster, patience_s: float) -> None:
         os.kill(pid, signal.SIGKILL)
     until(lambda: not daemons.alive(pid), "the API server does not end")
     place = cluster.places["control"]
-    control.start_apiserver(place, Authority(state() / "pki"), f"flantrace-{name()}-control")
+    control.start_apiserver(place)
     control.await_api(place)
 
 

@@ -4,14 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cluster.build import programs
-from cluster.paths import KUBECONFIG, ROOT, state
-from cluster.setup import Cluster
+from cluster.setup import NODES, Cluster
+from cluster.tests.flantrace import environ
 
 PATIENCE_S = 30
 LONGEST_S = 120
@@ -19,24 +17,18 @@ LONGEST_S = 120
 
 
 def until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait for something that was promised."""
+    """Wait for something that was promised. AssertionError: it did not come."""
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.1)
 
 
-def started(cluster: Cluster, *words: str | Path) -> subprocess.Popen[str]:
+def started(cluster: Cluster, *words: str) -> subprocess.Popen[str]:
     """A command in the operator's place."""
-    environ = {
-        **os.environ,
-        "KUBECONFIG": str(state() / KUBECONFIG),
-        "PYTHONPATH": str(ROOT),
-        "PATH": f"{programs()}:{os.environ['PATH']}",
-    }
     return subprocess.Popen(
-        [*cluster.operator.enter, *map(str, words)],
-        env=environ,
+        [*cluster.operator.enter, *words],
+        env=environ(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,7 +38,7 @@ def started(cluster: Cluster, *words: str | Path) -> subprocess.Popen[str]:
 
 def flantrace(cluster: Cluster, *words: str) -> tuple[int, str, str]:
     """One command line to its end: exit code, stdout on one line, stderr."""
-    process = started(cluster, sys.executable, "-m", "tracer", *words)
+    process = started(cluster, "flantrace", *words)
     out, err = process.communicate(timeout=LONGEST_S)
     return process.returncode, " ".join(out.split()), err
 
@@ -56,7 +48,7 @@ class Watching:
 
     def __init__(self, cluster: Cluster, *words: str) -> None:
         trace = ("web-a", "web-b", "--passive", "--for", "14s", "--no-save")
-        self.process = started(cluster, sys.executable, "-m", "tracer", *trace, *words)
+        self.process = started(cluster, "flantrace", *trace, *words)
         assert self.process.stderr is not None
         said = []
         for line in self.process.stderr:
@@ -85,7 +77,7 @@ def pinging(cluster: Cluster) -> Iterator[None]:
     """web-a pings web-b, some times a second."""
     address = cluster.get("pod", "web-b")["status"]["podIP"]
     loop = f"while ping -c 1 -W 1 {address} >/dev/null || true; do usleep 200000; done"
-    process = started(cluster, programs() / "kubectl", "exec", "-i", "web-a", "--", "sh", "-c",
+    process = started(cluster, "kubectl", "exec", "-i", "web-a", "--", "sh", "-c",
                       f"{{ {loop}; }} & cat; kill $!")  # fmt: skip
     try:
         yield
@@ -100,7 +92,7 @@ def agents(cluster: Cluster, *nodes: str) -> list[int]:
 
 
 def _inside(cluster: Cluster, command: bytes, *nodes: str) -> list[int]:
-    places = [cluster.places[node] for node in nodes or ("node-a", "node-b")]
+    places = [cluster.places[node] for node in nodes or NODES]
     namespaces = {os.stat(f"/proc/{place.pid}/ns/net").st_ino for place in places}
     found = []
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
@@ -122,5 +114,4 @@ def nothing_is_left(cluster: Cluster) -> None:
     """Neither an agent, nor a pod that was made for one recording, nor its container."""
     until(lambda: not agents(cluster), "an agent stayed")
     until(lambda: not ephemeral(cluster), "a pod stayed")
-    installed = ("node-a", "node-b")
-    until(lambda: len(_inside(cluster, b"idle")) == len(installed), "a container stayed")
+    until(lambda: len(_inside(cluster, b"idle")) == len(NODES), "a container stayed")
