@@ -1,5 +1,6 @@
 """What a cluster that is down has left on the machine."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,6 +9,8 @@ from cluster.daemons import HIERARCHIES
 from cluster.nodes import SYSCTLS
 from cluster.paths import name, state
 from cluster.shell import run
+
+GOES_S = 10
 
 _NET = r"^net\.(ipv4\.(ip_forward|conf\.(all|default)\.)|bridge\.|netfilter\.nf_conntrack_max)"
 
@@ -41,7 +44,17 @@ class Machine:
 
 
 def remains(before: Machine) -> list[str]:
-    """Processes, cgroups, mounts and files of the cluster, and how the machine is not as before."""
+    """Processes, cgroups, mounts and files of the cluster, and how the machine is not as before.
+
+    What was killed may take a moment to go, and whoever inherited it to take note of its end.
+    """
+    deadline = time.monotonic() + GOES_S
+    while (found := _found(before)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def _found(before: Machine) -> list[str]:
     mine = f"flantrace-{name()}-"
     found = [f"cgroup {each}" for one in HIERARCHIES.iterdir() for each in one.glob(f"{mine}*")]
     for process in Path("/proc").glob("[0-9]*"):

@@ -82,7 +82,9 @@ def test_a_mac_of_one_family_that_changes_is_kept_from_peers_until_they_restart(
 
 def verdict(flantrace: Flantrace, family: int) -> str:
     """What a trace says: its rule, or how it ended."""
-    return flantrace.trace("web-a", "web-b", "--family", str(family)).verdict
+    answer = flantrace.trace("web-a", "web-b", "--family", str(family))
+    print(answer, answer.document["verdict"]["sentence"], sep="\n")
+    return answer.verdict
 
 
 def _name_the_mtu(cluster: Cluster) -> None:
