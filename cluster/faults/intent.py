@@ -35,6 +35,16 @@ def _half_rolled_out(**backend: object) -> Act:
     return act
 
 
+def _half_rolled_back(**backend: object) -> Act:
+    """net-conf changed, flannel restarted on node-b only, and net-conf as it was before."""
+
+    def act(cluster: Cluster) -> None:
+        _half_rolled_out(**backend)(cluster)
+        configure(cluster)
+
+    return act
+
+
 def as_it_was(cluster: Cluster) -> None:
     """The first VXLAN device alone, with the port written out; then the ConfigMap as it was."""
     configure(cluster, Backend={"Type": "vxlan", "VNI": 1, "Port": 8472})
@@ -90,7 +100,8 @@ FAULTS = (
     Fault(
         name="backend-halfway-through-a-rollout",
         slug="backend-type-mixed",
-        inject=_half_rolled_out(Backend={"Type": "host-gw"}),
+        # back: flantrace follows vxlan, so that is what the way out has to lead to
+        inject=_half_rolled_back(Backend={"Type": "host-gw"}),
         heal=as_it_was,
     ),
     Fault(

@@ -2,6 +2,7 @@
 
 import re
 
+from cluster.faults.intent import PREFIX
 from cluster.setup import NODES, PODS, Cluster
 from cluster.tests.whole import Lines
 
@@ -13,7 +14,15 @@ def undo(cluster: Cluster, before: Lines, after: Lines) -> None:
         node, _, what = after[line].partition(": ")
         if node in NODES and _placeless(line) not in known:
             _undo_on(cluster, node, what, before)
+        elif annotation := re.match(rf"Node (\S+) ({PREFIX}/\S+) = ", what):
+            _annotate_back(cluster, annotation[1], annotation[2], before)
     pods_made_anew(cluster)
+
+
+def _annotate_back(cluster: Cluster, node: str, key: str, before: Lines) -> None:
+    """What flanneld writes, it writes again; what it only reads, nobody else takes away."""
+    if not any(line.startswith(f"api: Node {node} {key} = ") for line in before):
+        cluster.kubectl("annotate", "node", node, f"{key}-")
 
 
 def pods_made_anew(cluster: Cluster) -> None:
