@@ -99,12 +99,10 @@ FAULTS = (
             "node-b",
             "sed -i s,^FLANNEL_SUBNET=.*,FLANNEL_SUBNET=10.244.77.1/24, /run/flannel/subnet.env",
         ),
-        trace=False,
     ),
     Fault(
         name="br-netfilter-off",
         slug="br-netfilter-off",
         inject=on("node-b", "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0"),
-        trace=False,
     ),
 )

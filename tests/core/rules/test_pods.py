@@ -258,6 +258,16 @@ def test_a_pod_without_a_route_sends_and_answers_nothing(paths: list[Path]) -> N
     }
 
 
+def test_a_pod_without_any_route_gets_its_subnets_back_first() -> None:
+    pod = replace(state(A).pods[0], routes=())
+    told = judge(case(replace(state(A), pods=(pod,)), paths=[unseen(Way.REQUEST)]))
+    added = [line.partition(" ip route add ")[2] for line in told.findings[0].fix]
+    assert [line.partition("   #")[0] for line in added if line] == [
+        "10.244.1.0/24 dev eth0",
+        "default via 10.244.1.1 dev eth0",
+    ]
+
+
 def test_a_pod_with_a_route_to_the_network_needs_no_default() -> None:
     routes = tuple(r for r in state(A).pods[0].routes if r.destination != "0.0.0.0/0")
     kept = replace(state(A), pods=(replace(state(A).pods[0], routes=routes),))

@@ -20,7 +20,7 @@ from tracer.core.views import NodeView, Stops
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.packet import Ip
-from tracer.model.state import PodLink
+from tracer.model.state import Address, PodLink
 
 STEP = Step.NODES
 
@@ -147,8 +147,7 @@ def pod_route_missing(node: NodeView) -> tuple[Finding, ...]:
 
 def _route_missing(node: NodeView, lost: list[PodLink]) -> Finding:
     pod = lost[0]
-    name, gateway, dst = pod_name(node, pod.ip), _gateway(node, pod), _far(node, pod)
-    wanted = [f"default via {gateway} dev {pod.ifname}"] if gateway is not None else []
+    name, wanted, dst = pod_name(node, pod.ip), _written(node, pod), _far(node, pod)
     enter = f"nsenter --net={pod.found_in}"
     family = "-6 " if ":" in pod.ip else ""
     return Finding(
@@ -161,7 +160,7 @@ def _route_missing(node: NodeView, lost: list[PodLink]) -> Finding:
         evidence=(
             Evidence(
                 label="expected",
-                value=(wanted or ["a default route"])[0],
+                value=(wanted or ["a default route"])[-1],
                 source="the bridge plugin (isDefaultGateway)",
             ),
             Evidence(
@@ -212,15 +211,28 @@ def _far(node: NodeView, pod: PodLink) -> Ip | None:
     return None
 
 
-def _gateway(node: NodeView, pod: PodLink) -> Ip | None:
+def _written(node: NodeView, pod: PodLink) -> list[str]:
+    """What the bridge plugin would write and the pod lacks, in the order in which it can be added.
+
+    The kernel takes no gateway to which it knows no way (`Nexthop has invalid gateway`), so the
+    subnet's own route comes first.
+    """
+    bridge = _of_bridge(node, pod)
+    if bridge is None:
+        return []
+    near = [route.destination for route in pod.routes if route.gateway is None]
+    known = any(within(bridge.ip, destination) for destination in near)
+    subnet = ip_network(f"{bridge.ip}/{bridge.prefix_length}", strict=False)
+    own = [] if known else [f"{subnet} dev {pod.ifname}"]
+    return [*own, f"default via {bridge.ip} dev {pod.ifname}"]
+
+
+def _of_bridge(node: NodeView, pod: PodLink) -> Address | None:
     """The bridge's address in the pod's subnet."""
     tables = node.tables()
     bridge = tables.bridge()
     held = tables.addresses_of(bridge.ifindex) if bridge is not None else ()
-    return next(
-        (each.ip for each in held if within(pod.ip, f"{each.ip}/{each.prefix_length}")),
-        None,
-    )
+    return next((each for each in held if within(pod.ip, f"{each.ip}/{each.prefix_length}")), None)
 
 
 def _own_routes(pod: PodLink) -> str:
