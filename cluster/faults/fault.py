@@ -30,6 +30,8 @@ class Fault:
     """What undoes the fault where the printed fix cannot be run by a test, or says it in words."""
     useless: Act | None = None
     """A remedy that people try: it must not heal."""
+    ghost: bool = False
+    """There is a Node without a machine: a check cannot read it, and says so."""
     words: tuple[str, str] = ("web-a", "web-b")
     """The ends of the trace."""
 

@@ -63,6 +63,7 @@ FAULTS = (
         name="vtepmac-duplicate",
         slug="vtepmac-duplicate",
         inject=_with_mac_of_node_b,
+        ghost=True,
         heal=all_of(_GONE, _both_restarted),
     ),
     Fault(

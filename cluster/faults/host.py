@@ -87,12 +87,6 @@ FAULTS = (
         "nat",
     ),
     Fault(
-        name="uplink-mtu-lowered-late",
-        slug="uplink-mtu-lowered-late",
-        inject=on("node-a", "ip", "link", "set", "eth0", "mtu", "1400"),
-        heal=on("node-a", "ip", "link", "set", "eth0", "mtu", "1500"),
-    ),
-    Fault(
         name="subnet-env-stale",
         slug="subnet-env-stale",
         inject=shell(

@@ -122,6 +122,7 @@ FAULTS = (
         slug="pod-route-missing",
         inject=_without_routes,
         after=Cluster.make_pods,
+        heal=pods_anew,
     ),
     Fault(
         name="other-cni-config",
@@ -139,7 +140,6 @@ FAULTS = (
         name="hostlocal-exhausted",
         slug="hostlocal-exhausted",
         inject=_exhausted,
-        trace=False,
         obey=False,  # its command asks crictl, which no Debian package holds
         heal=_room_again,
     ),

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,10 @@ class Answer:
     def healthy(self) -> bool:
         """Nothing at all is found, and packets, if any were sent, arrived."""
         return self.code == 0 and not self.document["findings"]
+
+    def read_all_of(self, nodes: Collection[str]) -> bool:
+        """Nothing is found on any of them; another Node may be there that could not be read."""
+        return set(nodes) <= set(self.document["read"]) and not self.document["findings"]
 
     def __str__(self) -> str:
         found = [

@@ -249,6 +249,14 @@ def test_the_younger_node_is_the_clone() -> None:
     assert found(vtepmac_duplicate, case(node_a, node_b, cluster=api)).node == A
 
 
+@pytest.mark.parametrize("ready", [True, False, None])
+def test_a_clone_whose_kubelet_is_silent_may_be_gone_for_good(ready: bool | None) -> None:
+    node_a, node_b, _ = twins()
+    api = cluster(nodes={B: replace(twin_of(A, B), created="2026-06-01", ready=ready)})
+    told = found(vtepmac_duplicate, case(node_a, node_b, cluster=api))
+    assert (f"kubectl delete node {B}" in told.fix) is (ready is not True)
+
+
 def test_a_device_that_took_a_peers_mac_is_the_clone_and_its_annotation_no_other_fault() -> None:
     took = with_link(state(A), "flannel.1", mac=mac(B))
     told = judge(case(took, paths=[lost(UPLINK_OUT), lost(UPLINK_OUT, Way.REPLY)]))

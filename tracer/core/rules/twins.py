@@ -175,7 +175,15 @@ def _own_mac_came(way: WayView) -> bool:
 
 
 def _own_mac(way: WayView, clone: str, vtep: str) -> tuple[str, ...]:
-    lease = way.case.lease(clone)
+    lease, node = way.case.lease(clone), way.case.api_node(clone)
+    gone: tuple[str, ...] = ()
+    if node is not None and not node.ready:
+        gone = (
+            f"or, where {clone} is gone for good, delete its Node; then restart flannel"
+            " everywhere:",
+            f"kubectl delete node {clone}",
+            remedies.restart_all(way.case),
+        )
     return (
         f"give {clone} a MAC of its own: remove the annotation that flanneld would read back, and"
         " the device; then restart flannel everywhere, so that the peers' entries for this MAC are"
@@ -185,4 +193,5 @@ def _own_mac(way: WayView, clone: str, vtep: str) -> tuple[str, ...]:
         remedies.restart_all(way.case),
         f"where {clone} was cloned from another machine, give it an identity of its own before:",
         remedies.on(clone, "rm /etc/machine-id && systemd-machine-id-setup"),
+        *gone,
     )

@@ -80,9 +80,9 @@ def _all_of_one_size(
     back = _set_back(node, uplink, theirs)
     return (
         *back,
-        f"{'if it does not, ' if back else ''}name {uplink.mtu} as Backend.MTU (flannel v0.21.3 on;"
-        " the value is the outer MTU);"
-        " set it on the devices that are there, restart flannel, and make the pods anew:",
+        f"{'or, if it does not, ' if back else ''}name {uplink.mtu} as Backend.MTU (flannel v0.21.3"
+        " on; the value is the outer MTU); set it on the devices that are there, restart flannel,"
+        " and make the pods anew:",
         remedies.edit_net_conf(way.case),
         *remedies.narrower(vtep.ifname, uplink.mtu - (70 if way.case.family == 6 else 50)),
         remedies.restart_all(way.case),
