@@ -51,5 +51,9 @@ def _undo_on(cluster: Cluster, node: str, what: str, before: Lines) -> None:
                 run("sysctl", "-qw", f"{sysctl[1]}={line.rpartition(' = ')[2]}")
     elif file := re.fullmatch(r"file (/\S+) = .*", what):
         run("rm", file[1])
+    elif route := re.match(r"route (\S+) gateway (\S+) dev (flannel\S+)", what):
+        run("ip", "route", "del", route[1], "via", route[2], "dev", route[3])
+    elif neighbour := re.match(r"neigh (\S+) dev (flannel\S+) ", what):
+        run("ip", "neigh", "del", neighbour[1], "dev", neighbour[2])
     elif entry := re.match(r"fdb (\S+) ifname (\S+) (\S+)", what):
         run("bridge", "fdb", "del", entry[1], "dev", entry[2], "dst", entry[3], "self")

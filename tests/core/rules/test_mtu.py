@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from tests.builders import POD, pod_end, request, state
+from tests.builders import POD, api_node, cluster, pod_end, request, state
 from tests.cases import bundle_of
 from tests.changes import with_link
 from tests.core.rules.asking import ask, case, explained, found
@@ -43,6 +43,12 @@ def paths(last: Path) -> list[Path]:
 def test_a_pod_that_sends_more_than_the_tunnel_takes_explains_what_is_too_big() -> None:
     told = explained(with_pods_of("node-a", 1500), paths=paths(TOO_BIG))
     assert told == ("DROPPED", "pod-mtu-too-big", "node-a", "cni0", "PKT_TOO_BIG")
+
+
+def test_a_pod_that_another_cni_made_has_its_mtu_and_a_worse_trouble() -> None:
+    node_a = with_pods_of("node-a", 1500)
+    moved = cluster(nodes={"node-a": replace(api_node("node-a"), pod_cidrs=("10.9.1.0/24",))})
+    assert ask(pod_mtu_too_big, case(node_a, paths=paths(TOO_BIG), cluster=moved)) is None
 
 
 def test_it_shows_what_the_pod_was_made_with_and_what_flannel_promises_now() -> None:

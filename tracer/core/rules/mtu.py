@@ -3,6 +3,7 @@
 import shlex
 
 from tracer.core.case import WayView
+from tracer.core.routes import within
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.neighbourhood import (
     largest_of_pods,
@@ -28,10 +29,11 @@ def pod_mtu_too_big(way: WayView) -> Finding | None:
     """Pods may send larger packets than the tunnel, or the bridge at its other end, takes.
 
     ip_forward frees what is larger and may not be fragmented (PKT_TOO_BIG), and says so by ICMP.
-    Where that ICMP gets lost, connections hang as soon as they send in full size.
+    Where that ICMP gets lost, connections hang as soon as they send in full size. Pods that another
+    CNI made have that one's MTU, which is the least of their troubles (other-cni-config).
     """
     crossing = way.crossing
-    if crossing is None or not way.from_pod or _clamped(way) is not None:
+    if crossing is None or not way.from_pod or _of_other_cni(way) or _clamped(way) is not None:
         return None
     sent = largest_of_pods(way.sender_tables, way.source, way.case.state(way.sender))
     if sent is None:
@@ -42,6 +44,12 @@ def pod_mtu_too_big(way: WayView) -> Finding | None:
     if not way.to_pod or bridge is None or sent[0] <= bridge.mtu or not _comes_in(way):
         return None
     return _too_big(way, way.receiver, bridge, sent)
+
+
+def _of_other_cni(way: WayView) -> bool:
+    """The sender's pod has an address that no lease gave it."""
+    cidr = way.case.lease(way.sender).pod_cidr
+    return cidr is not None and not within(way.source.ip, cidr)
 
 
 def _comes_in(way: WayView) -> bool:
