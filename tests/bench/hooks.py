@@ -113,7 +113,7 @@ def tracer() -> "BPF":
         datagram_port=50999,
         netns=(1,),
     )
-    text = (bpf.sources() / "trace.c").read_text()
+    text = bpf.source("trace.c")
     pages = RING_BYTES // mmap.PAGESIZE
     return bpf.compile_source(text, [f"-DRING_PAGES={pages}", *flags(wanted)])
 

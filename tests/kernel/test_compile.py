@@ -65,7 +65,7 @@ def test_it_compiles_for_aarch64_to_programs_that_this_kernel_accepts() -> None:
     bpf.compile_source(is_arm, [], arch="arm64").cleanup()
     with pytest.raises(NotSupported, match="does not compile"):
         bpf.compile_source(is_arm, [], arch="x86")
-    text = (bpf.sources() / "trace.c").read_text()
+    text = bpf.source("trace.c")
     module = bpf.compile_source(text, definitions(), arch="arm64")
     try:
         for name in ("flantrace_in", "flantrace_out"):

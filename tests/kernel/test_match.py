@@ -46,7 +46,7 @@ class Parser:
     """The program at a hook, without a device."""
 
     def __init__(self, wanted: Filter, arch: str | None = None) -> None:
-        text = (bpf.sources() / "trace.c").read_text()
+        text = bpf.source("trace.c")
         pages = f"-DRING_PAGES={PAGES}"
         self._module = bpf.compile_source(text, [pages, *flags(wanted)], arch=arch)
         self._program = bpf.load(self._module, "flantrace_in", "SCHED_CLS")

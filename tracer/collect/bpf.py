@@ -3,6 +3,7 @@
 import errno
 import mmap
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +22,15 @@ from tracer.model.observation import AttachedPoint, Observation
 if TYPE_CHECKING:
     from bcc import BPF
 
-__all__ = ["Filter", "Watch", "compile_source", "compiler_version", "load", "sources"]
+__all__ = ["Filter", "Watch", "compile_source", "compiler_version", "load", "source", "sources"]
 
 RING_BYTES = 4 << 20
 """Room for 18,000 records; a power of two."""
 
 KERNEL_STUB = Path(__file__).parent / "kernel_stub"
 """In place of the kernel's headers: those that BCC's own prelude includes, in our words."""
+
+_INCLUDE = re.compile(r'^#include "([^"]+)"$', re.M)
 
 _REASON_SINCE = 4
 """Arguments of kfree_skb's prototype in BTF, its own context included, from Linux 5.17 on."""
@@ -161,6 +164,26 @@ def sources() -> Path:
     return packaged if packaged.is_dir() else packaged.parent.parent / "bpf"
 
 
+def source(name: str) -> str:
+    """A program's text with our own headers in it.
+
+    BCC turns a map's methods into calls in the main file alone (rewriter of libbcc): what writes
+    records could not stand in a header that the compiler reads by itself.
+    """
+    seen: set[str] = set()
+
+    def whole(file: str) -> str:
+        return _INCLUDE.sub(lambda found: included(found[1]), (sources() / file).read_text())
+
+    def included(file: str) -> str:
+        if file in seen:
+            return ""
+        seen.add(file)
+        return whole(file)
+
+    return whole(name)
+
+
 def compiler_version() -> str:
     """BCC's. NotSupported: it is not here, or cannot be loaded."""
     try:
@@ -235,8 +258,7 @@ def load(module: "BPF", name: str, kind: str) -> int:
 
 
 def _compile(definitions: Sequence[str], ring_bytes: int, *, drops: bool) -> _Loaded:
-    text = (sources() / "trace.c").read_text()
-    module = compile_source(text, [f"-DRING_PAGES={ring_bytes // mmap.PAGESIZE}", *definitions])
+    module = compile_source(source("trace.c"), [f"-DRING_PAGES={ring_bytes // mmap.PAGESIZE}", *definitions])
     try:
         programs = [load(module, name, "SCHED_CLS") for name in ("flantrace_in", "flantrace_out")]
         freed = load(module, "flantrace_freed", "RAW_TRACEPOINT") if drops else None
