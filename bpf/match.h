@@ -16,8 +16,6 @@
 
 #include "packet.h"
 
-enum verdict { OTHER, OURS, CUT };	/* CUT: `end` came before the headers' end */
-
 static __always_inline enum verdict match_arp(const u8 *p, const u8 *end)
 {
 #ifdef WATCHED4

@@ -22,6 +22,8 @@
 #define UDP 17
 #define ICMP6 58
 
+enum verdict { OTHER, OURS, CUT };	/* CUT: `end` came before the headers' end */
+
 static __always_inline u16 half(const u8 *p) { return *(const u16 *)p; }
 static __always_inline u32 word(const u8 *p) { return *(const u32 *)p; }
 

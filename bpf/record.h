@@ -54,7 +54,7 @@ static __always_inline u64 wakeup(u64 now)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-static __always_inline void emit(struct __sk_buff *ctx, u8 direction)
+static __always_inline void emit(struct __sk_buff *ctx, u8 direction, u32 reason)
 {
 	struct observation *o = ring.ringbuf_reserve(sizeof(struct observation));
 	u64 length = at_most_headers(ctx->len);
@@ -69,6 +69,7 @@ static __always_inline void emit(struct __sk_buff *ctx, u8 direction)
 	o->ifindex = ctx->ifindex;
 	o->length = ctx->len;
 	o->gso_size = ctx->gso_size;
+	o->reason = reason;
 	o->direction = direction;
 	/* a helper, because data behind the linear part is wanted as well */
 	if (length < ETHERNET || bpf_skb_load_bytes(ctx, 0, o->headers, length))

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Whose an address of the cluster's network is, and what is expected of that peer.
+ *
+ * A lease that changes gets a slot of its own, and then its subnet is given the new slot's number in
+ * one go: no packet is held against half of the old and half of the new.
+ *
+ * Compiled in by -D, addresses as they lie in memory (tracer/collect/holding.py):
+ *   SLOTS			room for so many leases, changes in the last while included
+ *   PODS4(a), PODS6(p)		in the cluster's network, and not in this node's own subnet?
+ *   MASK4, WORDS6, MASK6(i)	what of an address is its subnet, where all have one length;
+ *				else TRIE4 or TRIE6
+ *   VXLAN_PORT(p)		this UDP destination port carries VXLAN, rightly or not
+ *   EVERY_NS			at most one record for a kind and a peer in so long
+ */
+#ifndef FLANTRACE_PEERS_H
+#define FLANTRACE_PEERS_H
+
+#include "expectation.h"
+#include "packet.h"
+
+#ifdef TRIE4
+struct prefix4 {
+	u32 length;
+	u32 address;
+};
+BPF_F_TABLE("lpm_trie", struct prefix4, u32, peers4, SLOTS, BPF_F_NO_PREALLOC);
+#else
+BPF_HASH(peers4, u32, u32, SLOTS);
+#endif
+
+#ifdef TRIE6
+struct prefix6 {
+	u32 length;
+	u32 address[4];
+};
+BPF_F_TABLE("lpm_trie", struct prefix6, u32, peers6, SLOTS, BPF_F_NO_PREALLOC);
+#else
+struct subnet6 {
+	u32 words[WORDS6];
+};
+BPF_HASH(peers6, struct subnet6, u32, SLOTS);
+#endif
+
+BPF_ARRAY(expected, struct expectation, SLOTS);
+BPF_ARRAY(own, struct expectation, 2);	/* this node's, of IPv4 and of IPv6 inside */
+
+static __always_inline u32 slot4(u32 address)
+{
+#ifdef TRIE4
+	struct prefix4 key = { 32, address };
+#else
+	u32 key = address & MASK4;
+#endif
+	u32 *slot = peers4.lookup(&key);
+
+	return slot ? *slot : NO_LEASE;
+}
+
+static __always_inline u32 slot6(const u8 *address)
+{
+	u32 *slot;
+#ifdef TRIE6
+	struct prefix6 key = { 128 };
+
+	__builtin_memcpy(key.address, address, 16);
+#else
+	struct subnet6 key;
+
+#pragma unroll
+	for (int i = 0; i < WORDS6; i++)
+		key.words[i] = WORD6(address, i) & MASK6(i);
+#endif
+	slot = peers6.lookup(&key);
+	return slot ? *slot : NO_LEASE;
+}
+
+static __always_inline struct expectation *own_of(u16 type)
+{
+	int six = type == TYPE_IP6;
+
+	return own.lookup(&six);
+}
+
+#endif
