@@ -52,9 +52,19 @@ struct tally {
 	u64 host;	/* of these packets, those to or from the VTEP's own address */
 };
 
+/* Of one slot, by hook. */
+struct tallies {
+	struct tally at[HOOKS];
+};
+
 struct deviation {
 	u64 packets;
 	u64 recorded_ns;	/* when one was last recorded */
+};
+
+/* Of one slot, by kind. */
+struct deviations {
+	struct deviation by[KINDS];
 };
 
 #endif

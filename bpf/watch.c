@@ -10,8 +10,8 @@
 #include "sample.h"
 #include "peers.h"
 
-BPF_PERCPU_ARRAY(tallies, struct tally, SLOTS * HOOKS);
-BPF_ARRAY(deviated, struct deviation, SLOTS * KINDS);
+BPF_PERCPU_ARRAY(tallies, struct tallies, SLOTS);
+BPF_ARRAY(deviated, struct deviations, SLOTS);
 BPF_ARRAY(sampling, u64, 1);	/* a packet whose hash is below is a sample */
 
 /* What is known of a packet. */
@@ -222,17 +222,17 @@ static __always_inline enum verdict at_uplink(const u8 *frame, const u8 *end, bo
  */
 static __always_inline u32 deviations(u32 slot, u32 kinds)
 {
+	struct deviations *of = deviated.lookup((int *)&slot);
 	u64 now = bpf_ktime_get_ns();
 	u32 due = 0;
 
+	if (!of)
+		return 0;
 #pragma nounroll
 	for (u32 kind = 0; kind < KINDS; kind++) {
-		u32 index = slot * KINDS + kind;
-		struct deviation *d = deviated.lookup((int *)&index);
+		struct deviation *d = &of->by[kind];
 		u64 since, is, now_due;
 
-		if (!d)
-			return due;
 		is = kinds >> kind & 1;
 		since = now - d->recorded_ns;
 		now_due = is & ~((since - EVERY_NS) >> 63);
@@ -245,12 +245,14 @@ static __always_inline u32 deviations(u32 slot, u32 kinds)
 
 static __always_inline void count(struct __sk_buff *ctx, const struct seen *seen, u32 hook)
 {
-	u32 index = seen->slot * HOOKS + hook;
-	struct tally *tally = tallies.lookup((int *)&index);
+	u32 slot = seen->slot;
+	struct tallies *of = tallies.lookup((int *)&slot);
 	u64 segments = ctx->gso_segs;
+	struct tally *tally;
 
-	if (!tally)
+	if (!of)
 		return;
+	tally = &of->at[hook];
 	if (!segments)
 		segments = 1;
 	tally->packets += segments;	/* what the wire carries of a super-packet */

@@ -258,7 +258,8 @@ def load(module: "BPF", name: str, kind: str) -> int:
 
 
 def _compile(definitions: Sequence[str], ring_bytes: int, *, drops: bool) -> _Loaded:
-    module = compile_source(source("trace.c"), [f"-DRING_PAGES={ring_bytes // mmap.PAGESIZE}", *definitions])
+    pages = f"-DRING_PAGES={ring_bytes // mmap.PAGESIZE}"
+    module = compile_source(source("trace.c"), [pages, *definitions])
     try:
         programs = [load(module, name, "SCHED_CLS") for name in ("flantrace_in", "flantrace_out")]
         freed = load(module, "flantrace_freed", "RAW_TRACEPOINT") if drops else None

@@ -1,0 +1,90 @@
+"""A BPF map by its descriptor, read and written by the bpf() system call."""
+
+import ctypes
+import os
+import re
+import struct
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tracer.collect.syscall import (
+    MAP_DELETE_ELEM,
+    MAP_LOOKUP_BATCH,
+    MAP_LOOKUP_ELEM,
+    MAP_UPDATE_ELEM,
+    address,
+    bpf,
+)
+
+_ELEMENT = struct.Struct("=IxxxxQQQ")
+"""map_fd, key, value, flags of `union bpf_attr`."""
+_BATCH = struct.Struct("=QQQQIIQQ")
+"""in_batch, out_batch, keys, values, count, map_fd, elem_flags, flags."""
+_COUNT_AT = 32
+_AT_ONCE = 1024
+
+
+@cache
+def possible_cpus() -> int:
+    """As many values has an element of a per-CPU map."""
+    possible = Path("/sys/devices/system/cpu/possible").read_text()
+    return int(re.findall(r"\d+", possible)[-1]) + 1
+
+
+class Map:
+    """One map. Takes the descriptor over; keys and values are bytes of its own sizes."""
+
+    def __init__(self, fd: int, value: int, *, per_cpu: bool = False) -> None:
+        """`value`: bytes of an element; of a per-CPU map on each CPU, a multiple of 8."""
+        self._fd = fd
+        self.value_size = value * (possible_cpus() if per_cpu else 1)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Write one element. Raises OSError; E2BIG: the map is full."""
+        buffers = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value)
+        bpf(MAP_UPDATE_ELEM, _ELEMENT.pack(self._fd, address(buffers[0]), address(buffers[1]), 0))
+
+    def remove(self, key: bytes) -> None:
+        """Delete one element. Raises OSError; ENOENT: there is none."""
+        buffer = ctypes.create_string_buffer(key, len(key))
+        bpf(MAP_DELETE_ELEM, _ELEMENT.pack(self._fd, address(buffer), 0, 0))
+
+    def get(self, key: bytes) -> bytes:
+        """One element; of a per-CPU map, that of every CPU in a row. Raises OSError."""
+        buffer = ctypes.create_string_buffer(key, len(key))
+        value = ctypes.create_string_buffer(self.value_size)
+        bpf(MAP_LOOKUP_ELEM, _ELEMENT.pack(self._fd, address(buffer), address(value), 0))
+        return value.raw
+
+    def first(self, count: int) -> Iterator[bytes]:
+        """The first elements of an array, a thousand with each system call.
+
+        One by one where the kernel cannot do that, as below 5.13 for per-CPU arrays.
+        """
+        keys = ctypes.create_string_buffer(4 * _AT_ONCE)
+        values = ctypes.create_string_buffer(self.value_size * _AT_ONCE)
+        place = ctypes.create_string_buffer(4)
+        begun = 0
+        while begun < count:
+            wanted = min(_AT_ONCE, count - begun)
+            request = _BATCH.pack(
+                address(place) if begun else 0, address(place), address(keys), address(values),
+                wanted, self._fd, 0, 0,
+            )  # fmt: skip
+            try:
+                _, answer = bpf(MAP_LOOKUP_BATCH, request)
+                (found,) = struct.unpack_from("=I", answer, _COUNT_AT)
+            except OSError:
+                yield from (self.get(struct.pack("=I", index)) for index in range(begun, count))
+                return
+            data = memoryview(values.raw)
+            size = self.value_size
+            yield from (bytes(data[size * index : size * index + size]) for index in range(found))
+            begun += found

@@ -1,0 +1,94 @@
+"""What the programs of bpf/watch.c are compiled for, and how their C says it."""
+
+import struct
+import sys
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import NamedTuple, TypeAlias
+
+from tracer.core.held import Held
+from tracer.model.packet import Net
+
+EVERY_NS = 100_000_000
+"""At most ten records a second of one kind and peer."""
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+class Shape(NamedTuple):
+    """Another one calls for other programs; leases may come and go within one."""
+
+    networks: tuple[Net, ...]
+    """The cluster's."""
+    own: tuple[Net, ...]
+    """This node's subnets."""
+    lengths4: tuple[int, ...]
+    """Prefix lengths of the peers' subnets. One: a look-up by mask; several: a trie."""
+    lengths6: tuple[int, ...]
+    ports: tuple[int, ...]
+    """UDP destination ports that may carry VXLAN."""
+
+    @property
+    def words6(self) -> int:
+        """Words of an IPv6 address that are the key of its subnet, where all have one length."""
+        return -(-max(self.lengths6, default=64) // 32)
+
+
+def shape(held: Held) -> Shape:
+    """That of the programs which can hold this."""
+    subnets = [ip_network(peer.subnet) for peer in held.peers]
+    four = tuple(sorted({net.prefixlen for net in subnets if net.version == 4}))
+    six = tuple(sorted({net.prefixlen for net in subnets if net.version == 6}))
+    own = tuple(sorted(one.subnet for one in held.own))
+    return Shape(held.networks, own, four, six, held.ports)
+
+
+def flags(wanted: Shape, slots: int) -> list[str]:
+    """The shape as -D flags. Addresses and ports as the programs load them from memory."""
+    mask4 = IPv4Network(f"0.0.0.0/{max(wanted.lengths4, default=24)}").netmask.packed
+    mask6 = IPv6Network(f"::/{max(wanted.lengths6, default=64)}").netmask.packed
+    ports = (int.from_bytes(port.to_bytes(2, "big"), sys.byteorder) for port in wanted.ports)
+    return [
+        f"-DSLOTS={slots}",
+        f"-DEVERY_NS={EVERY_NS}ull",
+        f"-DPODS4(a)={_pods(wanted, 4, '(a)')}",
+        f"-DPODS6(p)={_pods(wanted, 6, 'WORD6(p,{})')}",
+        f"-DMASK4={words(mask4)[0]:#x}u",
+        f"-DWORDS6={wanted.words6}",
+        f"-DMASK6(i)={_by_index(words(mask6))}",
+        f"-DVXLAN_PORT(p)=({'||'.join(f'(p)=={port:#x}' for port in ports)})",
+        *(["-DTRIE4"] if len(wanted.lengths4) > 1 else []),
+        *(["-DTRIE6"] if len(wanted.lengths6) > 1 else []),
+    ]
+
+
+def words(packed: bytes) -> tuple[int, ...]:
+    """Four or sixteen bytes as the programs load them."""
+    return struct.unpack(f"={len(packed) // 4}I", packed)
+
+
+def _pods(wanted: Shape, family: int, name: str) -> str:
+    """In the cluster's network, and in none of the own subnets."""
+    inside = "||".join(_within(net, name) for net in _of(wanted.networks, family))
+    apart = "".join(f"&&!{_within(net, name)}" for net in _of(wanted.own, family))
+    return f"(({inside or '0'}){apart})"
+
+
+def _of(networks: Iterable[Net], family: int) -> list[Network]:
+    return [net for net in map(ip_network, networks) if net.version == family]
+
+
+def _within(net: Network, name: str) -> str:
+    masks, network = words(net.netmask.packed), words(net.network_address.packed)
+    terms = [
+        f"({name.format(index)}&{mask:#x}u)=={word:#x}u"
+        for index, (mask, word) in enumerate(zip(masks, network, strict=True))
+        if mask
+    ]
+    return f"({'&&'.join(terms) or '1'})"
+
+
+def _by_index(values: Sequence[int]) -> str:
+    *first, last = values
+    chosen = "".join(f"(i)=={index}?{value:#x}u:" for index, value in enumerate(first))
+    return f"({chosen}{last:#x}u)"
