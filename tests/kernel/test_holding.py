@@ -5,6 +5,8 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests import packets as p
@@ -14,6 +16,7 @@ from tracer.collect.shape import shape
 from tracer.collect.syscall import PROG_TEST_RUN, address
 from tracer.collect.syscall import bpf as call
 from tracer.core.held import Held, HeldOwn, HeldPeer
+from tracer.core.sampling import is_sample
 
 pytestmark = pytest.mark.kernel
 
@@ -273,3 +276,45 @@ def test_what_a_lease_does_not_say_is_not_held_against_it() -> None:
         assert kernel.deviates(vague) == set()
     finally:
         kernel.holding.close()
+
+
+@pytest.fixture
+def sampling() -> Iterator[Kernel]:
+    made = Kernel()
+    made.holding.sample(3)
+    yield made
+    made.holding.close()
+
+
+PAYLOADS = st.one_of(
+    st.tuples(st.just(p.ICMP), st.binary(min_size=8, max_size=40)),
+    st.tuples(st.just(p.TCP), st.binary(min_size=20, max_size=40)),
+    st.tuples(st.just(p.UDP), st.binary(min_size=8, max_size=40)),
+    st.tuples(st.sampled_from([p.ICMPV6, 132, 47]), st.binary(max_size=40)),
+)
+
+
+@settings(max_examples=300, deadline=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@given(
+    payload=PAYLOADS,
+    ident=st.integers(0, 0xFFFF),
+    offset=st.sampled_from([0, 0, 0, 1480]),
+    options=st.sampled_from([b"", b"", b"\x01" * 4]),
+    six=st.booleans(),
+)
+def test_the_kernel_takes_the_samples_that_python_takes(
+    sampling: Kernel, payload: tuple[int, bytes], ident: int, offset: int, options: bytes, six: bool
+) -> None:
+    protocol, data = payload
+    if six:
+        packet, ethertype = p.ipv6(SIX_A, SIX_B, protocol, data), p.IPV6
+    else:
+        packet = p.ipv4(POD_A, POD_B, protocol, data, ip_id=ident, offset=offset, options=options)
+        ethertype = p.IPV4
+    frame = p.ethernet(packet, ethertype, src=MAC_A, dst=MAC_B)
+    for hook in ("from_pod", "vtep_out"):
+        sampling.feed(hook, frame)
+    outer = (OUT_A, OUT_B) if six else (NODE_A, NODE_B)
+    sampling.feed("uplink_out", on_wire(frame, *outer))
+    assert len(sampling.records()) == 3 * is_sample(packet, 3)
