@@ -1,12 +1,14 @@
 """`make bench`: every figure as a ratio measured in one run."""
 
-from tests.bench import bundles, checks, hooks, start
+from tests.bench import bundles, checks, held, hooks, start
 
 
 def main() -> None:
     """Hooks first: they want a quiet machine."""
     print("# Cost of a hook (BPF_PROG_TEST_RUN)")
     hooks.main()
+    print("\n# A packet held against the leases (BPF_PROG_TEST_RUN)")
+    held.main()
     print("\n# A healthy trace of five probes")
     start.main()
     print("\n# A recording of 1,000 nodes")

@@ -75,7 +75,7 @@ class Expectations:
             raise CollectFailed(
                 "there are more leases than the programs have room for",
                 where="bpf/peers.h",
-                hint="start flantrace watch again: it makes room for twice as many as there are",
+                hint="start it again: there is room for more leases than there are then",
             )
         slot = self._free.pop()
         if slot in self._peers:

@@ -27,7 +27,7 @@ inner input inserted inside install installed instance interface interrupted int
 it its itself
 keep kernel key keys kill killed known knows
 lab large last later lays least leave leaves left less let level levels lib libraries library
-let like limit line lines link links list load local locks log long longer lookup loop lost
+leases let like limit line lines link links list load local locks log long longer lookup loop lost
 machine made make many may medium memory message missing module modules more most multihop must
 mtu
 name named names namespace namespaces need needed needs neither neighbour neighbours netlink
@@ -44,8 +44,8 @@ quota quotes
 range raw read read-only reader ready readme.md reason reassembly record records recording
 recoverable recursion refers referenced references refused refuses rejected remote removed replied
 reply request requested requests require required requires reset resolution resolve resource
-resources response restarted result retry returned revoked right root route routes rtnetlink rule
-rules ruleset run running
+resources response restarted result retry returned revoked right room root route routes rtnetlink
+rule rules ruleset run running
 s said same sandbox say says scope second seconds section see seek seen semaphores send sent server
 service session several severed shared shorter should show shows shutdown sides sign signal since
 size sk_buff slot small so socket software some something soon source space speak speaks specific
@@ -65,7 +65,7 @@ administers answering7 api-resources ask begun create deadline delete describe e
 flantrace-namespace goes had image instead kubelet lacks overwrite passive privileges.md proxies
 proxy ran reach ref somebody websocket websocket7 websockets whoever
 rst syn-ack rfc rfcs udev in-cluster cross-device multibyte srmount rf-kill a.out i j l n o
-syscall.py trace.c
+syscall.py trace.c peers.h
 """
 """What messages are made of: ours, the C library's, those of ssh, sudo and kubectl."""
 
