@@ -140,9 +140,9 @@ def image() -> str:
     return IMAGE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def installed(cluster: Cluster, flantrace: Flantrace) -> Cluster:
-    """The cluster with flantrace's pods on it."""
+    """The cluster with flantrace's pods on it; put there again where a test took them away."""
     flantrace.way()
     return cluster
 
