@@ -14,6 +14,7 @@ from tracer.collect import btf, hooks, symbols, syscall
 from tracer.collect.capabilities import insist
 from tracer.collect.convert import Converter
 from tracer.collect.freed import freed_flags, open_tracepoint
+from tracer.collect.layout import RECORD
 from tracer.collect.pairing import Filter, flags
 from tracer.collect.quiet import environment, stderr_kept
 from tracer.collect.ring import LOOK_AGAIN_NS, Ring
@@ -68,7 +69,7 @@ class Watch:
         self.problems = [drops.problem] if drops.problem is not None else []
         definitions = [*flags(filter), *drops.flags]
         loaded = _compile(definitions, ring_bytes, drops=bool(drops.flags))
-        self._ring = Ring(loaded.ring, ring_bytes)
+        self._ring = Ring(loaded.ring, ring_bytes, RECORD.size)
         self._lost_map = os.fdopen(loaded.lost)
         self._tracepoint: int | None = None
         self._hooks = hooks.Hooks(loaded.program_in, loaded.program_out, prefer=prefer)

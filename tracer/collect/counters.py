@@ -3,6 +3,7 @@
 import struct
 from typing import NamedTuple
 
+from tracer.collect.layout import DIRECTION_AT, FREED, HOOK_SHIFT, IN, OUT, STEP
 from tracer.core.held import HeldPeer
 
 HOOKS = ("from_pod", "to_pod", "vtep_in", "vtep_out", "uplink_in", "uplink_out")
@@ -63,6 +64,14 @@ def tallies(value: bytes) -> tuple[Tally, ...]:
 def deviations(value: bytes) -> tuple[int, ...]:
     """One slot's packets, in the order of KINDS."""
     return _sums(value, 2 * _ROOM_FOR_KINDS)[0 : 2 * len(KINDS) : 2]
+
+
+def seen(records: memoryview) -> tuple[tuple[int, ...], int]:
+    """How many records of a batch are of each hook, in the order of HOOKS, and how many freed."""
+    column = bytes(records[DIRECTION_AT::STEP])
+    directions = (OUT if hook % 2 else IN for hook in range(len(HOOKS)))
+    values = [direction | hook << HOOK_SHIFT for hook, direction in enumerate(directions)]
+    return tuple(map(column.count, values)), column.count(FREED)
 
 
 def total(value: bytes) -> int:

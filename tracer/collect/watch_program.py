@@ -10,6 +10,7 @@ from tracer.collect.capabilities import insist
 from tracer.collect.counters import DEVIATIONS_SIZE, HOOKS, TALLIES_SIZE
 from tracer.collect.expectations import EXPECTATION
 from tracer.collect.freed import freed_flags
+from tracer.collect.layout import RECORD
 from tracer.collect.maps import Map
 from tracer.collect.ring import Ring
 from tracer.collect.shape import Shape, flags
@@ -81,7 +82,7 @@ def loaded(wanted: Shape, slots: int, ring_bytes: int) -> WatchProgram:
                 name: Map(os.dup(module[name.encode()].map_fd), size, per_cpu=name in _PER_CPU)
                 for name, size in sizes.items()
             },
-            Ring(os.dup(module[b"ring"].map_fd), ring_bytes),
+            Ring(os.dup(module[b"ring"].map_fd), ring_bytes, RECORD.size),
             reasons if drops.reasons else {},
             drops.problem,
         )
