@@ -16,6 +16,7 @@ enum direction {
 	DIRECTION_IN = 1,
 	DIRECTION_OUT = 2,
 	DIRECTION_FREED = 3,
+	HOOK_SHIFT = 4,
 };
 
 struct observation {
@@ -26,10 +27,10 @@ struct observation {
 	u32 netns;	/* freed only: inode of the network namespace */
 	u32 length;	/* of the packet from where `headers` begins */
 	u32 gso_size;
-	u32 reason;	/* freed only: the running kernel's enum skb_drop_reason */
+	u32 reason;	/* freed: the running kernel's enum skb_drop_reason; watch.c: enum kind, bits */
 	u16 ethertype;	/* freed only, host order: `headers` begins with IP or ARP */
 	u8 captured;	/* bytes of `headers` that are valid */
-	u8 direction;
+	u8 direction;	/* enum direction; watch.c adds its enum hook, as HOOK_SHIFT says */
 	char ifname[16];	/* freed only: the device may be in another namespace */
 	u8 headers[HEADERS];
 };

@@ -292,9 +292,91 @@ static __always_inline int at(struct __sk_buff *ctx, enum hook hook)
 	if (seen.kinds)
 		told = deviations(seen.slot, seen.kinds);
 	if (told || seen.sample)
-		emit(ctx, leaving ? DIRECTION_OUT : DIRECTION_IN, told);
+		emit(ctx, (leaving ? DIRECTION_OUT : DIRECTION_IN) | hook << HOOK_SHIFT, told);
 	return -1;	/* TC_ACT_UNSPEC, TCX_NEXT */
 }
+
+#ifdef SKB_HEAD
+#include "freed.h"
+
+struct drop {
+	u64 location;	/* address of the code that freed it */
+	u32 reason;
+	u32 slot;
+};
+BPF_PERCPU_HASH(drops, struct drop, u64, DROPS);
+BPF_PERCPU_ARRAY(drops_left_out, u64, 1);	/* for want of room in `drops` */
+
+/*
+ * Whose a freed packet is, as it lies from its network header on: a pod's, or the underlay's with one
+ * in it. To whom it goes counts first; what comes from a peer goes to nobody's subnet but ours.
+ */
+static __always_inline enum verdict whose(const u8 *p, const u8 *end, u16 type, struct seen *seen)
+{
+	enum verdict verdict = OTHER;
+
+#pragma nounroll
+	for (int turn = 0; turn < 2; turn++) {
+		verdict = look(p, end, type, true, seen);
+		if (verdict == OTHER)
+			verdict = look(p, end, type, false, seen);
+		if (verdict != OTHER || turn)
+			break;
+		if (type == TYPE_IP4) {
+			if (p + 20 > end || p[9] != UDP || half(p + 6) & NET16(0x1fff))
+				break;
+			p += (p[0] & 15) * 4;
+		} else if (type == TYPE_IP6) {
+			if (p + 40 > end || p[6] != UDP)
+				break;
+			p += 40;
+		} else {
+			break;
+		}
+		if (p + VXLAN_AND_UDP + ETHERNET > end || !VXLAN_PORT(half(p + 2)))
+			break;
+		type = half(p + VXLAN_AND_UDP + 12);
+		p += VXLAN_AND_UDP + ETHERNET;
+	}
+	return verdict;
+}
+
+static __always_inline bool wanted(const u8 *p, const u8 *end, u16 type)
+{
+	struct seen seen = {};
+
+	return whose(p, end, type, &seen) == OURS;
+}
+
+static __always_inline void freed(u64 skb, u64 location, u32 reason)
+{
+	int one = 1, zero = 0;
+	struct scratch *s = scratch.lookup(&one);
+	u32 captured = 0, start = 0;
+	struct drop drop = { .location = location, .reason = reason };
+	struct seen seen = {};
+	u64 first = 1, *count;
+	u16 type;
+
+	if (!s)
+		return;
+	type = wanted_of(s, skb, &start, &captured);
+	if (!type || whose(s->headers, s->headers + captured, type, &seen) != OURS)
+		return;
+	drop.slot = seen.slot;
+	count = drops.lookup(&drop);
+	if (count) {
+		*count += 1;
+	} else if (drops.update(&drop, &first)) {
+		count = drops_left_out.lookup(&zero);
+		if (count)
+			*count += 1;
+	}
+	if (deviations(seen.slot, 1 << KIND_FREED))
+		emit_freed(s, skb, location, reason, type, start, captured);
+}
+
+#endif
 
 int from_pod(struct __sk_buff *ctx) { return at(ctx, FROM_POD); }
 int to_pod(struct __sk_buff *ctx) { return at(ctx, TO_POD); }

@@ -12,7 +12,8 @@ import pytest
 
 from tests.bpf_objects import program_names
 from tests.kernel.overlay import MACS, POD1, POD2, Overlay, inside
-from tracer.collect.holding import HOOKS, KINDS, Holding, Tally
+from tracer.collect.counters import HOOKS, KINDS, Tally
+from tracer.collect.holding import Holding
 from tracer.collect.shape import shape
 from tracer.core.held import Held, HeldOwn, HeldPeer
 
@@ -149,6 +150,8 @@ def test_a_lost_entry_shows_as_a_gap_between_two_hooks(overlay: Overlay) -> None
         finally:
             subprocess.run([*bridge, "add", *words], check=True)
         assert packets(one, LEAVES) == [7, 7, 0]
+        assert deviations(one) == {"freed": 7}
+        assert [(drop.packets, drop.reason) for drop in one.dropped()] == [(7, "NO_TX_TARGET")]
 
 
 def test_a_stale_mac_deviates_on_both_nodes_by_its_own_name(overlay: Overlay) -> None:
@@ -167,7 +170,12 @@ def test_a_stale_mac_deviates_on_both_nodes_by_its_own_name(overlay: Overlay) ->
             subprocess.run(["ip", "-n", node, "neigh", "replace", *right], check=True)
             subprocess.run(["bridge", "-n", node, "fdb", "del", *fdb], check=True)
         assert deviations(one) == {"peer-mac": 10}, "at the VTEP, and on the wire"
-        assert deviations(two) == {"own-mac": 10}
+        assert deviations(two) == {"own-mac": 10, "freed": 5}
+        (drop,) = two.dropped()
+        assert (drop.packets, drop.reason) == (5, "OTHERHOST")
+        assert (drop.caller or "").startswith("ip_rcv_core+")
+        assert drop.peer is not None
+        assert drop.peer.node == "node1"
         assert packets(two, ARRIVES) == [5, 5, 0]
         assert list(one.records())
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracer.collect import btf, hooks, layout, symbols, syscall
-from tracer.collect.capabilities import lacking
+from tracer.collect import btf, hooks, symbols, syscall
+from tracer.collect.capabilities import insist
 from tracer.collect.convert import Converter
+from tracer.collect.freed import freed_flags, open_tracepoint
+from tracer.collect.layout import RECORD
 from tracer.collect.pairing import Filter, flags
 from tracer.collect.quiet import environment, stderr_kept
 from tracer.collect.ring import LOOK_AGAIN_NS, Ring
@@ -31,9 +33,6 @@ KERNEL_STUB = Path(__file__).parent / "kernel_stub"
 """In place of the kernel's headers: those that BCC's own prelude includes, in our words."""
 
 _INCLUDE = re.compile(r'^#include "([^"]+)"$', re.M)
-
-_REASON_SINCE = 4
-"""Arguments of kfree_skb's prototype in BTF, its own context included, from Linux 5.17 on."""
 
 
 class _Loaded(NamedTuple):
@@ -63,18 +62,14 @@ class Watch:
         What cannot be watched becomes a line of `problems`, and `points` are those that are.
         Raises NotSupported, NotPermitted, CollectFailed; ValueError for a filter of no meaning.
         """
-        self.problems: list[str] = []
-        if missing := lacking():
-            raise NotPermitted(
-                f"packets are not watched: the agent lacks {missing}",
-                where="bpf()",
-                hint="run it as root, or let it have them (docs/reference/privileges.md)",
-            )
+        insist()
         types = btf.load()
         reasons = symbols.reasons(types)
-        drops = self._drop_flags(types, reasons)
-        loaded = _compile([*flags(filter), *drops], ring_bytes, drops=bool(drops))
-        self._ring = Ring(loaded.ring, ring_bytes)
+        drops = freed_flags(types, reasons)
+        self.problems = [drops.problem] if drops.problem is not None else []
+        definitions = [*flags(filter), *drops.flags]
+        loaded = _compile(definitions, ring_bytes, drops=bool(drops.flags))
+        self._ring = Ring(loaded.ring, ring_bytes, RECORD.size)
         self._lost_map = os.fdopen(loaded.lost)
         self._tracepoint: int | None = None
         self._hooks = hooks.Hooks(loaded.program_in, loaded.program_out, prefer=prefer)
@@ -90,7 +85,7 @@ class Watch:
                     os.close(program)
         self.attach = self._hooks.kind
         self.drops = self._tracepoint is not None
-        self.reasons = self.drops and "-DHAS_REASON" in drops
+        self.reasons = self.drops and drops.reasons
         here = os.stat("/proc/thread-self/ns/net").st_ino
         names = reasons if self.reasons else {}
         self._convert = Converter(node, here, self.points, names, symbols.Callers())
@@ -125,27 +120,10 @@ class Watch:
             self._tracepoint = None
         self._hooks.close()
 
-    def _drop_flags(self, types: btf.Btf | None, reasons: dict[int, str]) -> list[str]:
-        """-D flags for the tracepoint's program; none where it cannot be compiled."""
-        offsets = layout.skb_flags(types) if types else None
-        if types is None or offsets is None:
-            what = "has no BTF" if types is None else "lays out its sk_buff in an unknown way"
-            self.problems.append(f"dropped packets are not seen: this kernel {what}")
-            return []
-        if (types.arguments("btf_trace_kfree_skb") or 0) >= _REASON_SINCE:
-            offsets.append("-DHAS_REASON")
-            consumed = [number for number, name in reasons.items() if name == "SKB_CONSUMED"]
-            offsets += [f"-DSKB_CONSUMED={number}" for number in consumed]
-        return offsets
-
     def _open_tracepoint(self, program: int | None) -> int | None:
-        if program is None:
-            return None
-        try:
-            return hooks.open_raw_tracepoint(program, "kfree_skb")
-        except OSError as error:
-            self.problems.append(f"dropped packets are not seen: kfree_skb: {error.strerror}")
-            return None
+        opened, problem = open_tracepoint(program)
+        self.problems += [problem] if problem is not None else []
+        return opened
 
     def _attach(self, point: AttachedPoint) -> bool:
         try:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tracer.core import rights
 from tracer.core.rights import WATCHING, named
+from tracer.errors import NotPermitted
 
 STATUS = Path("/proc/thread-self/status")
 
@@ -31,3 +32,13 @@ def effective(status: Path = STATUS) -> frozenset[str]:
 def lacking(wanted: Iterable[str] = WATCHING) -> str | None:
     """`CAP_BPF and CAP_PERFMON`: those of `wanted` that are not in force; None: all are."""
     return named(rights.lacking(effective(), wanted)) or None
+
+
+def insist() -> None:
+    """Raises NotPermitted where packets cannot be watched for want of rights."""
+    if missing := lacking():
+        raise NotPermitted(
+            f"packets are not watched: the agent lacks {missing}",
+            where="bpf()",
+            hint="run it as root, or let it have them (docs/reference/privileges.md)",
+        )

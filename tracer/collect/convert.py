@@ -37,7 +37,7 @@ class Converter:
         return Observation(
             node=self._node,
             device=point.device if point else Device.UNKNOWN,
-            direction=Direction.IN if raw.direction == IN else Direction.OUT,
+            direction=Direction.IN if raw.direction & 15 == IN else Direction.OUT,
             ifindex=raw.ifindex,
             ifname=point.ifname if point else "",
             netns=self._netns,

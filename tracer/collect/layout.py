@@ -13,6 +13,12 @@ RECORD = struct.Struct("=QQQIIIIIHBB16s160s")
 
 IN, OUT, FREED = 1, 2, 3
 """enum direction."""
+HOOK_SHIFT = 4
+"""watch.c has its enum hook above the direction."""
+STEP = RECORD.size + 8
+"""From record to record in the ring, with their headers."""
+DIRECTION_AT = 8 + 47
+"""In a record with its header."""
 
 
 class RawRecord(NamedTuple):

@@ -1,5 +1,6 @@
 """A BPF map by its descriptor, read and written by the bpf() system call."""
 
+import contextlib
 import ctypes
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tracer.collect.syscall import (
     MAP_DELETE_ELEM,
+    MAP_GET_NEXT_KEY,
     MAP_LOOKUP_BATCH,
     MAP_LOOKUP_ELEM,
     MAP_UPDATE_ELEM,
@@ -62,6 +64,20 @@ class Map:
         value = ctypes.create_string_buffer(self.value_size)
         bpf(MAP_LOOKUP_ELEM, _ELEMENT.pack(self._fd, address(buffer), address(value), 0))
         return value.raw
+
+    def items(self, key_size: int) -> Iterator[tuple[bytes, bytes]]:
+        """Every element of a hash map. One that goes meanwhile may be left out."""
+        key = ctypes.create_string_buffer(key_size)
+        after = ctypes.create_string_buffer(key_size)
+        place = 0
+        while True:
+            try:
+                bpf(MAP_GET_NEXT_KEY, _ELEMENT.pack(self._fd, place, address(after), 0))
+            except OSError:  # ENOENT: that was the last
+                return
+            key.raw, place = after.raw, address(key)
+            with contextlib.suppress(OSError):
+                yield after.raw, self.get(after.raw)
 
     def first(self, count: int) -> Iterator[bytes]:
         """The first elements of an array, a thousand with each system call.

@@ -9,9 +9,11 @@ import mmap
 import os
 import select
 import struct
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tracer.collect.alarm import Alarm
 
@@ -20,6 +22,8 @@ _DISCARDED = 1 << 30
 _LENGTH = _DISCARDED - 1
 _HEADER = 8
 _WORD = struct.Struct("=I")
+_FLAGS_AT = 3 if sys.byteorder == "little" else 0
+"""In the header: both flags are in this byte, and of a length below 16 MB nothing is."""
 
 LOOK_AGAIN_NS = 2_000_000
 """The programs wake us for the first record of half this time; those after it we look for."""
@@ -28,8 +32,12 @@ LOOK_AGAIN_NS = 2_000_000
 class Ring:
     """A ring buffer map, read by this process alone. Costs no system call but the wait."""
 
-    def __init__(self, fd: int, size: int) -> None:
-        """`fd`: the map's, which is taken over and closed with the object; `size` in bytes."""
+    def __init__(self, fd: int, size: int, record: int = 0) -> None:
+        """`fd`: the map's, which is taken over and closed with the object; `size` in bytes.
+
+        `record`: bytes of a payload, where all are of one size, which makes reading faster; or 0.
+        """
+        self._step = _step(record) if record else 0
         page = mmap.PAGESIZE
         weakref.finalize(self, os.close, fd)
         self._mask = size - 1
@@ -64,25 +72,31 @@ class Ring:
         self._alarm.set(LOOK_AGAIN_NS if took or waiting else 0)
 
     def chunk(self) -> bytes:
-        """All complete records, headers included, in one piece; their room is free again.
+        """All complete records, headers included, in one piece; their room is free again."""
+        with self.batch() as records:
+            return bytes(records)
 
-        Records of one size form an array: a consumer in numpy begins here.
+    @contextmanager
+    def batch(self) -> Iterator[memoryview]:
+        """All complete records, headers included, where they lie; their room is free afterwards.
+
+        Records of one size form an array: a field is every so manieth byte of it (the step of a
+        memoryview), which Python copies and counts without a loop of its own.
         """
         begin = self._consumer[0]
         produced = self._producer[0]
         self._order()
         offset = begin & self._mask
         count = self._complete(offset, produced - begin)
-        if not count:
-            return b""
         self._order()
-        chunk = bytes(self._data[offset : offset + count])
+        yield self._data[offset : offset + count]
         self._order()
         self._consumer[0] = begin + count
-        return chunk
 
     def _complete(self, offset: int, available: int) -> int:
         """Bytes up to the first record that is still being written."""
+        if self._step and available and self._all_complete(offset, available):
+            return available
         count = 0
         while count < available:
             (word,) = _WORD.unpack_from(self._data, offset + count)
@@ -90,6 +104,11 @@ class Ring:
                 break
             count += _step(word & _LENGTH)
         return count
+
+    def _all_complete(self, offset: int, available: int) -> bool:
+        """No flag is set in any header of records of one size: the last byte of each first word."""
+        flags = bytes(self._data[offset + _FLAGS_AT : offset + available : self._step])
+        return flags.count(0) == len(flags)
 
     def _order(self) -> None:
         """Python has no memory barrier; taking a lock holds one.

@@ -1,0 +1,84 @@
+"""What the programs of bpf/watch.c count, as it lies in their maps (bpf/expectation.h)."""
+
+import struct
+from typing import NamedTuple
+
+from tracer.collect.layout import DIRECTION_AT, FREED, HOOK_SHIFT, IN, OUT, STEP
+from tracer.core.held import HeldPeer
+
+HOOKS = ("from_pod", "to_pod", "vtep_in", "vtep_out", "uplink_in", "uplink_out")
+"""enum hook, and the programs' names."""
+
+KINDS = (
+    "no-lease", "peer-mac", "own-mac", "sender-mac", "outer-dst", "outer-src", "vni", "port",
+    "plain", "freed",
+)  # fmt: skip
+"""enum kind: bits of a record's `reason`."""
+
+_ROOM_FOR_KINDS = 16
+TALLIES_SIZE = 24 * len(HOOKS)
+DEVIATIONS_SIZE = 16 * _ROOM_FOR_KINDS
+DROP = struct.Struct("=QII")
+"""struct drop: location, reason, slot."""
+
+
+class Tally(NamedTuple):
+    """What passed one hook of one peer's packets, since the programs were loaded."""
+
+    packets: int
+    """A super-packet is as many as the wire carries of it."""
+    bytes: int
+    """Of frames as the hook has them; those of a super-packet once."""
+    host: int
+    """Of the packets, those from or to this node's own flannel address."""
+
+
+class Counted(NamedTuple):
+    """The counters of one slot."""
+
+    peer: HeldPeer | None
+    """None: addresses of the cluster's network that nobody leases."""
+    at: tuple[Tally, ...]
+    """In the order of HOOKS."""
+    deviations: tuple[int, ...]
+    """Packets, in the order of KINDS."""
+
+
+class Dropped(NamedTuple):
+    """Packets of one peer that the kernel freed, for one reason in one function."""
+
+    peer: HeldPeer | None
+    reason: str | None
+    """None: the kernel does not tell."""
+    caller: str | None
+    """None: the kernel hides its addresses."""
+    packets: int
+
+
+def tallies(value: bytes) -> tuple[Tally, ...]:
+    """One slot's, summed over the CPUs."""
+    sums = _sums(value, 3 * len(HOOKS))
+    return tuple(Tally(*sums[3 * hook : 3 * hook + 3]) for hook in range(len(HOOKS)))
+
+
+def deviations(value: bytes) -> tuple[int, ...]:
+    """One slot's packets, in the order of KINDS."""
+    return _sums(value, 2 * _ROOM_FOR_KINDS)[0 : 2 * len(KINDS) : 2]
+
+
+def seen(records: memoryview) -> tuple[tuple[int, ...], int]:
+    """How many records of a batch are of each hook, in the order of HOOKS, and how many freed."""
+    column = bytes(records[DIRECTION_AT::STEP])
+    directions = (OUT if hook % 2 else IN for hook in range(len(HOOKS)))
+    values = [direction | hook << HOOK_SHIFT for hook, direction in enumerate(directions)]
+    return tuple(map(column.count, values)), column.count(FREED)
+
+
+def total(value: bytes) -> int:
+    """A u64 of every CPU, summed."""
+    return _sums(value, 1)[0]
+
+
+def _sums(value: bytes, width: int) -> tuple[int, ...]:
+    numbers = struct.unpack(f"={len(value) // 8}Q", value)
+    return tuple(sum(numbers[field::width]) for field in range(width))
