@@ -1,6 +1,6 @@
 """`make bench`: every figure as a ratio measured in one run."""
 
-from tests.bench import bundles, checks, held, hooks, start
+from tests.bench import bundles, checks, held, hooks, reading, start
 
 
 def main() -> None:
@@ -9,6 +9,8 @@ def main() -> None:
     hooks.main()
     print("\n# A packet held against the leases (BPF_PROG_TEST_RUN)")
     held.main()
+    print("\n# Reading records, against BCC's callback")
+    reading.main()
     print("\n# A healthy trace of five probes")
     start.main()
     print("\n# A recording of 1,000 nodes")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tests import packets as p
 from tracer.collect.counters import HOOKS, KINDS, Counted
 from tracer.collect.holding import Holding
-from tracer.collect.layout import FREED, RECORD, RawRecord
+from tracer.collect.layout import FREED, HOOK_SHIFT, IN, OUT, RECORD, RawRecord
 from tracer.collect.shape import shape
 from tracer.collect.syscall import PROG_TEST_RUN, address
 from tracer.collect.syscall import bpf as call
