@@ -156,9 +156,8 @@ def test_a_packet_that_deviates_is_counted_by_how_and_recorded(kernel: Kernel, k
     (record,) = kernel.records()
     assert record.reason == 1 << KINDS.index(kind)
     assert record.headers[: record.captured] == frame[:160]
-    assert (
-        record.direction == (2 if hook.endswith(("_out", "to_pod")) else 1) | HOOKS.index(hook) << 4
-    )
+    direction = OUT if hook.endswith(("_out", "to_pod")) else IN
+    assert record.direction == direction | HOOKS.index(hook) << HOOK_SHIFT
 
 
 @pytest.mark.parametrize("kind", ["outer-dst", "outer-src"])
