@@ -23,7 +23,7 @@ test: setup
 cluster-test: setup
 	@.ci/cluster $(RUN)/python
 
-# Every test there is on it, flannel's own behaviour among them; some half an hour more.
+# Beside it, on a second one, the tests of flannel itself (docs/reference/flannel-behaviour.md).
 cluster-test-all: setup
 	@.ci/cluster $(RUN)/python all
 

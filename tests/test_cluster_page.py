@@ -5,7 +5,6 @@ from pathlib import Path
 from cluster.build import FLANNEL, KUBERNETES
 from cluster.faults import FAULTS
 from cluster.faults.fault import Fault
-from cluster.tests.unproven import UNPROVEN
 from tests.conftest import Golden
 from tracer.core.rules.catalogue import CATALOGUE, slug
 
@@ -27,11 +26,9 @@ kubelet and kube-proxy do the rest. A test writes this page; nobody edits it.
   in the incident that this tool comes from ([vtepmac-annotation-stale](../rules/\
 vtepmac-annotation-stale.md)): removing /var/lib/cni/flannel, and deleting the devices.
 * On the healthy cluster nothing is found: before and after flannel is rolled out anew.
-* **run by**: what is run by `cluster-test` passed in every run so far. What is left to
-  `cluster-test-all` is what the test asks for; it was not seen to pass in one run yet.
 
-| fault | rule | trace | check | fix | no use | run by |
-|---|---|---|---|---|---|---|
+| fault | rule | trace | check | fix | no use |
+|---|---|---|---|---|---|
 """
 
 
@@ -44,7 +41,6 @@ def row(fault: Fault) -> str:
         "named" if fault.check else "-",
         "run" if fault.obey else "-",
         "run" if fault.useless is not None else "-",
-        "cluster-test-all" if fault.name in UNPROVEN else "cluster-test",
     )
     return f"| {' | '.join(cells)} |\n"
 

@@ -33,7 +33,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="use the cluster that is up (python -m cluster up) and leave it up",
     )
-    parser.addoption("--all", action="store_true", help="the faults of unproven.py, too")
     parser.addoption(
         "--by-a-command",
         action="store_true",

@@ -4,15 +4,12 @@ import pytest
 
 from cluster.faults import FAULTS
 from cluster.tests.conftest import TryOut
-from cluster.tests.unproven import UNPROVEN
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_named_and_each_way_out_that_is_printed_heals_it(
-    name: str, try_out: TryOut, request: pytest.FixtureRequest
+    name: str, try_out: TryOut
 ) -> None:
-    if name in UNPROVEN and not request.config.getoption("--all"):
-        pytest.skip(f"{name}: {UNPROVEN[name]} (make cluster-test-all)")
     trial = try_out(FAULTS[name])
     if not trial.fault.obey:
         trial.inject()
