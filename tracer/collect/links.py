@@ -38,6 +38,11 @@ def links(netlink: Netlink) -> tuple[Link, ...]:
     return tuple(_link(*parsed) for parsed in _dump(netlink))
 
 
+def link(payload: bytes) -> Link:
+    """One RTM_NEWLINK or RTM_DELLINK."""
+    return _link(*_parsed(payload))
+
+
 def counters(netlink: Netlink) -> dict[str, Counters]:
     """ifname -> counters, now."""
     return {text(found[_IFNAME]): _counters(found) for _, _, found in _dump(netlink)}
@@ -52,9 +57,12 @@ def xdp_programs(netlink: Netlink) -> tuple[TcFilter, ...]:
 def _dump(netlink: Netlink, mask: int = 0) -> Iterator[tuple[int, int, Attributes]]:
     body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
     body += attribute(_EXT_MASK, struct.pack("=I", mask))
-    for payload in netlink.dump(RTM_GETLINK, body):
-        _, _, ifindex, flags, _ = _IFINFO.unpack_from(payload)
-        yield ifindex, flags, attributes(payload, _IFINFO.size)
+    return map(_parsed, netlink.dump(RTM_GETLINK, body))
+
+
+def _parsed(payload: bytes) -> tuple[int, int, Attributes]:
+    _, _, ifindex, flags, _ = _IFINFO.unpack_from(payload)
+    return ifindex, flags, attributes(payload, _IFINFO.size)
 
 
 def _link(ifindex: int, flags: int, found: Attributes) -> Link:

@@ -36,76 +36,82 @@ _FDB_FLAGS = {
 
 def addresses(netlink: Netlink) -> tuple[Address, ...]:
     """Every address of every device, both families."""
-    found: list[Address] = []
-    for payload in netlink.dump(RTM_GETADDR, _IFADDR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
-        family, bits, flags, scope, ifindex = _IFADDR.unpack_from(payload)
-        if family not in (socket.AF_INET, socket.AF_INET6):
-            continue
-        given = attributes(payload, _IFADDR.size)
-        packed = given.get(_IFA_LOCAL) or given.get(_IFA_ADDRESS)
-        if not packed:
-            continue
-        if _IFA_FLAGS in given:
-            flags = u32(given[_IFA_FLAGS])
-        found.append(
-            Address(
-                ifindex=ifindex,
-                ip=words.ip(packed),
-                prefix_length=bits,
-                scope=SCOPES.get(scope, str(scope)),
-                deprecated=bool(flags & _IFA_F_DEPRECATED),
-            )
-        )
-    return tuple(found)
+    asked = _IFADDR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+    found = (address(payload) for payload in netlink.dump(RTM_GETADDR, asked))
+    return tuple(one for one in found if one is not None)
+
+
+def address(payload: bytes) -> Address | None:
+    """One RTM_NEWADDR or RTM_DELADDR; None: of another family than IP's."""
+    family, bits, flags, scope, ifindex = _IFADDR.unpack_from(payload)
+    given = attributes(payload, _IFADDR.size)
+    packed = given.get(_IFA_LOCAL) or given.get(_IFA_ADDRESS)
+    if family not in (socket.AF_INET, socket.AF_INET6) or not packed:
+        return None
+    if _IFA_FLAGS in given:
+        flags = u32(given[_IFA_FLAGS])
+    return Address(
+        ifindex=ifindex,
+        ip=words.ip(packed),
+        prefix_length=bits,
+        scope=SCOPES.get(scope, str(scope)),
+        deprecated=bool(flags & _IFA_F_DEPRECATED),
+    )
 
 
 def neighbours(netlink: Netlink) -> tuple[Neighbour, ...]:
     """Every neighbour entry of both families, those without ARP (NOARP) included."""
-    found: list[Neighbour] = []
-    for family in (socket.AF_INET, socket.AF_INET6):
-        for payload in netlink.dump(RTM_GETNEIGH, _NDMSG.pack(family, 0, 0, 0, 0)):
-            _, ifindex, state, _, _ = _NDMSG.unpack_from(payload)
-            given = attributes(payload, _NDMSG.size)
-            if _NDA_DST not in given:
-                continue
-            found.append(
-                Neighbour(
-                    ifindex=ifindex,
-                    ip=words.ip(given[_NDA_DST]),
-                    mac=words.mac(given.get(_NDA_LLADDR)),
-                    state=_STATES.get(state, f"{state:#x}"),
-                )
-            )
-    return tuple(found)
+    found = (
+        neighbour(payload)
+        for family in (socket.AF_INET, socket.AF_INET6)
+        for payload in netlink.dump(RTM_GETNEIGH, _NDMSG.pack(family, 0, 0, 0, 0))
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def neighbour(payload: bytes) -> Neighbour | None:
+    """One RTM_NEWNEIGH or RTM_DELNEIGH of an IP family; None: it has no address."""
+    _, ifindex, state, _, _ = _NDMSG.unpack_from(payload)
+    given = attributes(payload, _NDMSG.size)
+    if _NDA_DST not in given:
+        return None
+    return Neighbour(
+        ifindex=ifindex,
+        ip=words.ip(given[_NDA_DST]),
+        mac=words.mac(given.get(_NDA_LLADDR)),
+        state=_STATES.get(state, f"{state:#x}"),
+    )
 
 
 def fdb(netlink: Netlink) -> tuple[FdbEntry, ...]:
     """Every forwarding database entry: of vxlan devices, bridges and their ports."""
-    found: list[FdbEntry] = []
-    for payload in netlink.dump(RTM_GETNEIGH, _NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)):
-        _, ifindex, state, flags, _ = _NDMSG.unpack_from(payload)
-        given = attributes(payload, _NDMSG.size)
-        mac = words.mac(given.get(_NDA_LLADDR))
-        if mac is None:
-            continue
-        names = [name for bit, name in _FDB_FLAGS.items() if flags & bit]
-        if _NDA_MASTER in given and "master" not in names:
-            names.append("master")
-        port, vlan, vni = given.get(_NDA_PORT), given.get(_NDA_VLAN), given.get(_NDA_VNI)
-        dst = given.get(_NDA_DST)
-        found.append(
-            FdbEntry(
-                ifindex=ifindex,
-                mac=mac,
-                dst=words.ip(dst) if dst else None,
-                state=_fdb_state(state),
-                flags=tuple(names),
-                vlan=struct.unpack("=H", vlan)[0] if vlan else None,
-                port=int.from_bytes(port, "big") if port else None,
-                vni=u32(vni) if vni else None,
-            )
-        )
-    return tuple(found)
+    asked = _NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
+    found = (fdb_entry(payload) for payload in netlink.dump(RTM_GETNEIGH, asked))
+    return tuple(one for one in found if one is not None)
+
+
+def fdb_entry(payload: bytes) -> FdbEntry | None:
+    """One RTM_NEWNEIGH or RTM_DELNEIGH of AF_BRIDGE; None: it has no MAC."""
+    _, ifindex, state, flags, _ = _NDMSG.unpack_from(payload)
+    given = attributes(payload, _NDMSG.size)
+    mac = words.mac(given.get(_NDA_LLADDR))
+    if mac is None:
+        return None
+    names = [name for bit, name in _FDB_FLAGS.items() if flags & bit]
+    if _NDA_MASTER in given and "master" not in names:
+        names.append("master")
+    port, vlan, vni = given.get(_NDA_PORT), given.get(_NDA_VLAN), given.get(_NDA_VNI)
+    dst = given.get(_NDA_DST)
+    return FdbEntry(
+        ifindex=ifindex,
+        mac=mac,
+        dst=words.ip(dst) if dst else None,
+        state=_fdb_state(state),
+        flags=tuple(names),
+        vlan=struct.unpack("=H", vlan)[0] if vlan else None,
+        port=int.from_bytes(port, "big") if port else None,
+        vni=u32(vni) if vni else None,
+    )
 
 
 def _fdb_state(state: int) -> str:

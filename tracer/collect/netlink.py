@@ -102,14 +102,7 @@ class Netlink:
 
     def _answers(self) -> Iterator[tuple[int, int, bytes]]:
         """(type, flags, payload) of each message of one datagram; a refusal raises."""
-        data = self._socket.recv(_BUFFER)
-        offset = 0
-        while offset + _HEADER.size <= len(data):
-            length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
-            if length < _HEADER.size:
-                break
-            payload = data[offset + _HEADER.size : offset + length]
-            offset += (length + 3) & ~3
+        for kind, flags, sequence, payload in messages(self._socket.recv(_BUFFER)):
             if sequence != self._sequence:
                 continue  # left over from a dump that broke off
             if kind in (_NLMSG_ERROR, _NLMSG_DONE) and len(payload) >= 4:
@@ -117,6 +110,17 @@ class Netlink:
                 if code:
                     raise OSError(code, os.strerror(code))
             yield kind, flags, payload
+
+
+def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """(type, flags, sequence number, payload) of each message of one datagram."""
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size:
+            break
+        yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
 
 
 def attributes(data: bytes, offset: int = 0) -> Attributes:

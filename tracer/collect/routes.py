@@ -63,7 +63,7 @@ def routes(netlink: Netlink) -> tuple[Route, ...]:
     found: list[Route] = []
     for family in (socket.AF_INET, socket.AF_INET6):
         for payload in netlink.dump(RTM_GETROUTE, _RTMSG.pack(family, *[0] * 8)):
-            found.extend(_routes(payload))
+            found.extend(routes_of(payload))
     return tuple(found)
 
 
@@ -72,7 +72,7 @@ def rules(netlink: Netlink) -> tuple[Rule, ...]:
     found: list[Rule] = []
     for family in (socket.AF_INET, socket.AF_INET6):
         for payload in netlink.dump(RTM_GETRULE, _RULE.pack(family, *[0] * 8)):
-            found.append(_rule(payload))
+            found.append(rule(payload))
     return tuple(found)
 
 
@@ -108,7 +108,7 @@ def route_to(
     hash to. OSError: the kernel's refusal, such as ENETUNREACH; EINVAL may be a blackhole, and
     rp_filter, too (EXDEV on older kernels).
     """
-    hops = tuple(_routes(_asked(netlink, dst, src, iif=iif, udp_port=udp_port)))
+    hops = tuple(routes_of(_asked(netlink, dst, src, iif=iif, udp_port=udp_port)))
     if len(hops) > 1:
         answer = _asked(netlink, dst, src, iif=iif, udp_port=udp_port, flags=0)
         found = attributes(answer, _RTMSG.size)
@@ -142,7 +142,8 @@ def _asked(
     return netlink.request(RTM_GETROUTE, header + body)
 
 
-def _routes(payload: bytes) -> Iterator[Route]:
+def routes_of(payload: bytes) -> Iterator[Route]:
+    """One RTM_NEWROUTE or RTM_DELROUTE, a multipath route once for each next hop."""
     family, bits, _, _, table, protocol, scope, kind, flags = _RTMSG.unpack_from(payload)
     if flags & _RTM_F_CLONED:
         return  # a cached exception, not an entry of the table
@@ -193,7 +194,8 @@ def _gateway(found: Attributes) -> Ip | None:
     return words.ip_or_none(found.get(_GATEWAY)) or (words.ip_or_none(via[2:]) if via else None)
 
 
-def _rule(payload: bytes) -> Rule:
+def rule(payload: bytes) -> Rule:
+    """One RTM_NEWRULE or RTM_DELRULE."""
     family, dst, src, tos, table, _, _, action, flags = _RULE.unpack_from(payload)
     found = attributes(payload, _RULE.size)
 
