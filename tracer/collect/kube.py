@@ -13,6 +13,7 @@ import contextlib
 import ipaddress
 import os
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -20,8 +21,9 @@ import msgspec
 
 from tracer.collect import kube_objects as objects
 from tracer.collect import kube_services as services
+from tracer.collect.kube_errors import Expired, no_config, refused, unanswered
 from tracer.core.credentials import without_credentials
-from tracer.errors import CollectFailed, NotFound, NotPermitted, UsageError
+from tracer.errors import CollectFailed, NotFound, UsageError
 from tracer.model.cluster import FlannelPod, NetConf, Node, Pod
 from tracer.model.decoding import decoder
 from tracer.model.packet import Ip
@@ -57,13 +59,13 @@ class Api:
         try:
             _load(config, configuration, kubeconfig, context)
         except ConfigException as error:
-            raise _no_config(kubeconfig, context, str(error)) from None
+            raise no_config(kubeconfig, context, str(error)) from None
         except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise _no_config(kubeconfig, context, f"it cannot be read: {error}") from None
+            raise no_config(kubeconfig, context, f"it cannot be read: {error}") from None
         except Exception as error:  # the YAML parser's own family, which the client lets through
             if type(error).__module__.split(".")[0] != "yaml":
                 raise
-            raise _no_config(kubeconfig, context, "it is not YAML") from None
+            raise no_config(kubeconfig, context, "it is not YAML") from None
         configuration.retries = False
         # A pod for each of 32 nodes at a time: the client warns on stderr when it keeps too few.
         configuration.connection_pool_maxsize = 40
@@ -147,6 +149,32 @@ class Api:
         path = f"/api/v1/namespaces/{quote(namespace)}/pods?labelSelector={quote(labels, safe='')}"
         return self._all(path, objects.PodObject, f"pods of namespace {namespace}")
 
+    @contextlib.contextmanager
+    def streamed(self, path: str, what: str, patience_s: float) -> Iterator[Iterator[bytes]]:
+        """The body of an answer as it comes. CollectFailed, also where it breaks off or is silent.
+
+        `patience_s`: how long nothing may come. Expired, NotPermitted: the answer is a refusal.
+        """
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            request = self._client.param_serialize(
+                "GET", path, header_params={"Accept": "application/json"},
+                auth_settings=["BearerToken"],
+            )  # fmt: skip
+            answer: Any = self._client.call_api(
+                *request, _request_timeout=(self._timeout_s, patience_s)
+            )
+            if answer.status != 200:
+                raise refused(int(answer.status), what, f"{self.server}{path}")
+            try:
+                yield answer.response.stream(decode_content=False)
+            finally:
+                answer.response.close()
+        except (ApiException, HTTPError, OSError) as error:
+            raise unanswered(self.server, error) from None
+
     def websocket(self, path: str, protocol: str) -> Any:
         """A WebSocket to that path, connected; whatever the client raises if it cannot be."""
         from kubernetes.stream import ws_client
@@ -161,17 +189,22 @@ class Api:
 
     def _all(self, path: str, kind: type[Item], what: str) -> list[Item]:
         """Every object of a list, page by page. An expired list is asked for again, as a whole."""
+        return self.listed(path, kind, what)[0]
+
+    def listed(self, path: str, kind: type[Item], what: str) -> tuple[list[Item], str]:
+        """The same, and the version from which on it can be followed."""
         found: list[Item] = []
         joint, following = "&" if "?" in path else "?", ""
         for _ in range(MOST_PAGES):
             page = f"{path}{joint}limit={PAGE}{following}"
             try:
                 answer = self._read(page, objects.List[kind], what)  # type: ignore[valid-type]
-            except _Expired:
-                return self._read(path, objects.List[kind], what).items  # type: ignore[valid-type]
+            except Expired:
+                answer = self._read(path, objects.List[kind], what)  # type: ignore[valid-type]
+                return answer.items, answer.metadata.resource_version
             found += answer.items
             if not answer.metadata.next:
-                return found
+                return found, answer.metadata.resource_version
             following = f"&continue={quote(answer.metadata.next, safe='')}"
         raise CollectFailed(
             f"the API server's list of {what} has no end",
@@ -193,7 +226,7 @@ class Api:
     def _body(self, path: str, what: str) -> bytes:
         status, body = self.call("GET", path)
         if status != 200:
-            raise _refused(status, what, f"{self.server}{path}")
+            raise refused(status, what, f"{self.server}{path}")
         return body
 
     def call(
@@ -218,15 +251,7 @@ class Api:
             answer: Any = self._client.call_api(*request, _request_timeout=self._timeout_s)
             return int(answer.status), bytes(answer.read())
         except (ApiException, HTTPError, OSError) as error:
-            raise CollectFailed(
-                f"the API server does not answer: {type(error).__name__}",
-                where=self.server,
-                hint="is the cluster up and the kubeconfig the right one? (kubectl get nodes)",
-            ) from None
-
-
-class _Expired(CollectFailed):
-    """410: the list that the pages are of has been compacted away."""
+            raise unanswered(self.server, error) from None
 
 
 def _load(config: Any, configuration: Any, kubeconfig: str | None, context: str | None) -> None:
@@ -237,39 +262,6 @@ def _load(config: Any, configuration: Any, kubeconfig: str | None, context: str 
         if kubeconfig or context or "KUBERNETES_SERVICE_HOST" not in os.environ:
             raise
         config.load_incluster_config(configuration)
-
-
-def _no_config(kubeconfig: str | None, context: str | None, why: str) -> CollectFailed:
-    return CollectFailed(
-        f"cannot load a kubeconfig: {why}",
-        where=kubeconfig or "$KUBECONFIG, ~/.kube/config, in-cluster service account",
-        hint="pass --kubeconfig FILE"
-        + (f"; is there a context {context!r}?" if context else "")
-        + " (or --lab for the lab's cluster)",
-    )
-
-
-def _refused(status: int, what: str, where: str) -> Exception:
-    """The API server's answer in our own family of errors."""
-    behind = what.startswith(("service", "endpoints"))
-    if status == 404:
-        kind = "services" if behind else "pods"
-        return NotFound(
-            f"{what} does not exist", where=where, hint=f"kubectl get {kind} -A shows what does"
-        )
-    if status in (401, 403):
-        needed = "get and list of pods, nodes and flannel's configmap"
-        if behind:
-            needed = "get and list of services and endpointslices for a Service; or name a pod"
-        return NotPermitted(
-            f"the API server does not let us read {what}",
-            where=where,
-            hint=f"flantrace needs {needed}",
-        )
-    kind_of_failure = _Expired if status == 410 else CollectFailed
-    return kind_of_failure(
-        f"the API server answered {status} on {what}", where=where, hint="try again; see its log"
-    )
 
 
 def _is_ip(text: str) -> bool:

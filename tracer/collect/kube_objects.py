@@ -230,6 +230,8 @@ class ListMeta(_Json):
 
     next: str | None = msgspec.field(name="continue", default=None)
     """Where the next page begins; None or empty: this is the last one."""
+    resource_version: str = ""
+    """From which on the list can be followed."""
 
 
 class List(msgspec.Struct, Generic[Item]):
