@@ -1,0 +1,63 @@
+"""What changed just before a finding was opened, on its node and in the API."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tracer.model.diagnosis import Finding
+
+S = 1_000_000_000
+
+MOST = 10_000
+"""Events that are remembered; of a storm, the last ones."""
+
+SPAN_NS = 60 * S
+"""What is longer ago is no cause that anybody would see by looking."""
+
+SHOWN = 3
+
+
+class Event(NamedTuple):
+    """One change, by the clock of the node that is watched."""
+
+    time_ns: int
+    what: str
+    """`FDB entry of node-b replaced`."""
+    about: frozenset[str]
+    """Names, addresses, MACs and devices that are concerned: what evidence may quote."""
+
+
+class Events:
+    """The last of them, in their order."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=MOST)
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Those that came since; their times may be a little out of order."""
+        self._events.extend(events)
+
+    def before(self, finding: Finding, time_ns: int) -> tuple[Event, ...]:
+        """What may have led to a finding that was opened then, the likeliest first.
+
+        First what is about something that the finding quotes; of these, the last that happened.
+        """
+        quoted = set(_quoted(finding))
+        lately = [one for one in self._events if 0 <= time_ns - one.time_ns <= SPAN_NS]
+        near = [one for one in lately if one.about & quoted]
+        near.sort(key=lambda one: one.time_ns, reverse=True)
+        return tuple(near[:SHOWN])
+
+
+def told(events: Iterable[Event], time_ns: int) -> str:
+    """`FDB entry of node-b replaced 3.2 s before; flannel.1 went down 4.0 s before`."""
+    return "; ".join(f"{one.what} {(time_ns - one.time_ns) / S:.1f} s before" for one in events)
+
+
+def _quoted(finding: Finding) -> Iterator[str]:
+    """Every word of what a finding says and proves."""
+    texts = [finding.sentence, *(f"{one.value} {one.source}" for one in finding.evidence)]
+    for text in texts:
+        for word in text.replace(",", " ").split():
+            yield word.rstrip(".:;")
+    yield from (word for word in (finding.device,) if word is not None)
