@@ -94,8 +94,7 @@ def _answers(case: Case) -> Iterator[str]:
 
 
 def _troubles(case: Case) -> Iterator[str]:
-    for trouble in case.bundle.troubles:
-        yield said_of(trouble)
+    yield from dict.fromkeys(said_of(trouble) for trouble in case.bundle.troubles)
 
 
 def _agents(case: Case) -> Iterator[str]:

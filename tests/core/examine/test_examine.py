@@ -152,6 +152,13 @@ def test_a_node_that_was_not_read_makes_a_clean_answer_unknown() -> None:
     assert (examination.asked, examination.read) == ((A, B, C), (A, B))
 
 
+def test_what_keeps_several_nodes_from_being_read_is_noted_once() -> None:
+    why = {"what": "namespace flantrace does not exist", "hint": "kubectl create namespace it"}
+    recording = checked(troubles=tuple(Trouble(node=node, **why) for node in (A, B, C)))
+    notes = examine(replace(recording, nodes={})).notes
+    assert sum("does not exist" in note for note in notes) == 1
+
+
 def test_but_a_fault_is_a_fault_whoever_was_silent() -> None:
     recording = checked(without_fdb(state(A), mac(B)))
     nodes = {name: one for name, one in recording.nodes.items() if name != C}

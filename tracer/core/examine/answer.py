@@ -105,8 +105,8 @@ def remarks(told: Told) -> Iterator[str]:
     yield from _doubts(told)
     yield from _for_another(told)
     yield from (line for node in told.read for line in programs(told.facts.state(node)))
-    for trouble in bundle.troubles:
-        yield said_of(trouble)
+    # of a hundred nodes that cannot be reached for one reason, that reason
+    yield from dict.fromkeys(said_of(trouble) for trouble in bundle.troubles)
     for lease in told.facts.leases:
         if lease.defect is not None and lease.node in told.asked:
             yield f"Peers ignore the lease of {lease.node}: {lease.defect}."
