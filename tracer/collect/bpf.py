@@ -7,11 +7,11 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracer.collect import btf, hooks, symbols, syscall
 from tracer.collect.capabilities import insist
+from tracer.collect.closing import Closing
 from tracer.collect.convert import Converter
 from tracer.collect.freed import freed_flags, open_tracepoint
 from tracer.collect.layout import RECORD
@@ -45,7 +45,7 @@ class _Loaded(NamedTuple):
     lost: int
 
 
-class Watch:
+class Watch(Closing):
     """The traced packets at every hook of one node. Detaches when closed, or with the process."""
 
     def __init__(
@@ -89,17 +89,6 @@ class Watch:
         here = os.stat("/proc/thread-self/ns/net").st_ino
         names = reasons if self.reasons else {}
         self._convert = Converter(node, here, self.points, names, symbols.Callers())
-
-    def __enter__(self) -> "Watch":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def fileno(self) -> int:
         """For select and poll: readable when observations wait."""

@@ -3,9 +3,9 @@
 import os
 import struct
 from collections.abc import Iterator
-from types import TracebackType
 
 from tracer.collect import counters, hooks, symbols
+from tracer.collect.closing import Closing
 from tracer.collect.counters import DROP, HOOKS, Counted, Dropped
 from tracer.collect.expectations import NO_LEASE, Expectations
 from tracer.collect.freed import open_tracepoint
@@ -24,7 +24,7 @@ _FIRST = struct.pack("=I", 0)
 _SAMPLES_OF = 1 << 32
 
 
-class Holding:
+class Holding(Closing):
     """The programs of one shape at the hooks of a node, and the leases in their maps.
 
     Must be made, and attached, in the node's network namespace. Detaches when closed, or with the
@@ -49,17 +49,6 @@ class Holding:
             for device, (into, out) in _AT.items()
         ]
         self._expectations = Expectations(program.maps, wanted, slots)
-
-    def __enter__(self) -> "Holding":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Detach from everything, and give all back."""

@@ -9,8 +9,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from types import TracebackType
 from typing import TypeAlias
+
+from tracer.collect.closing import Closing
 
 Attributes: TypeAlias = dict[int, bytes]
 
@@ -40,7 +41,7 @@ _DUMP_TRIES = 4
 _ANSWER_TIMEOUT_S = 10.0
 
 
-class Netlink:
+class Netlink(Closing):
     """A NETLINK_ROUTE socket. It stays in the network namespace in which it was opened."""
 
     def __init__(self) -> None:
@@ -49,17 +50,6 @@ class Netlink:
         )
         self._socket.settimeout(_ANSWER_TIMEOUT_S)
         self._sequence = 0
-
-    def __enter__(self) -> "Netlink":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the socket; a second time does nothing."""

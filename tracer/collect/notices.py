@@ -4,10 +4,10 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import NamedTuple, TypeAlias
 
 from tracer.collect import links, neighbours, routes
+from tracer.collect.closing import Closing
 from tracer.collect.netlink import AF_BRIDGE, messages
 from tracer.model.state import Address, FdbEntry, Link, Neighbour, Route, Rule
 
@@ -31,7 +31,7 @@ class Notice(NamedTuple):
     entry: Entry
 
 
-class Notices:
+class Notices(Closing):
     """A socket that hears of every change. It stays in the namespace in which it was opened."""
 
     def __init__(self, room: int = _ROOM) -> None:
@@ -49,17 +49,6 @@ class Notices:
         except OSError:
             self._socket.close()
             raise
-
-    def __enter__(self) -> "Notices":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Hear nothing more."""
