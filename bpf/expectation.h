@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* What the leases say of a peer, and what is counted of its packets. Read by tracer/collect/holding.py. */
+/* What the leases say of a peer, and what is counted of its packets.
+ * tracer/collect/expectations.py writes the one, tracer/collect/counters.py reads the other.
+ */
 #ifndef FLANTRACE_EXPECTATION_H
 #define FLANTRACE_EXPECTATION_H
 

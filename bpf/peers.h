@@ -5,7 +5,7 @@
  * A lease that changes gets a slot of its own, and then its subnet is given the new slot's number in
  * one go: no packet is held against half of the old and half of the new.
  *
- * Compiled in by -D, addresses as they lie in memory (tracer/collect/holding.py):
+ * Compiled in by -D, addresses as they lie in memory (tracer/collect/shape.py):
  *   SLOTS			room for so many leases, changes in the last while included
  *   PODS4(a), PODS6(p)		in the cluster's network, and not in this node's own subnet?
  *   MASK4, WORDS6, MASK6(i)	what of an address is its subnet, where all have one length;

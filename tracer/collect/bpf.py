@@ -195,7 +195,7 @@ def compile_source(
         errors = [line.strip() for line in said if "error:" in line]
         raise NotSupported(
             "the BPF program does not compile",
-            where=str(sources() / "trace.c"),
+            where=str(sources()),
             hint=errors[0] if errors else f"bcc {bcc.__version__} says: {error}",
         ) from error
 
