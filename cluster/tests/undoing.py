@@ -51,6 +51,9 @@ def _undo_on(cluster: Cluster, node: str, what: str, before: Lines) -> None:
                 run("sysctl", "-qw", f"{sysctl[1]}={line.rpartition(' = ')[2]}")
     elif file := re.fullmatch(r"file (/\S+) = .*", what):
         run("rm", file[1])
+    elif leak := re.fullmatch(r"leaked (\S+)", what):
+        # containerd deletes a pod by the configuration that it has by then: another CNI's, too
+        run("rm", "-f", f"/var/lib/cni/networks/cbr0/{leak[1]}")
     elif route := re.match(r"route (\S+) gateway (\S+) dev (flannel\S+)", what):
         run("ip", "route", "del", route[1], "via", route[2], "dev", route[3])
     elif neighbour := re.match(r"neigh (\S+) dev (flannel\S+) ", what):
