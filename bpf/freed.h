@@ -11,7 +11,16 @@
 
 #include "record.h"
 
-static __always_inline bool wanted(const u8 *p, const u8 *end, u16 type);
+/* A freed packet that is to be told: its first headers are in the scratch. */
+struct found {
+	u32 start;	/* where they begin, from skb->head */
+	u32 captured;	/* how many bytes they are */
+	u32 netns;
+	u32 slot;	/* whose it is, where the program says so */
+	u32 type;
+};
+
+static __always_inline bool wanted(const u8 *p, const u8 *end, u16 type, u32 *slot);
 static __always_inline void freed(u64 skb, u64 location, u32 reason);
 
 static __always_inline u64 read8(u64 address)
@@ -69,7 +78,7 @@ static __always_inline u16 type_at(const u8 *p, u16 protocol)
 }
 
 /* Copies what begins at head + start, and says the type if the program wants it, else 0. */
-static __always_inline u16 wanted_at(struct scratch *s, u32 start, u32 *captured)
+static __always_inline u16 wanted_at(struct scratch *s, u32 start, struct found *found)
 {
 	u32 tail = FIELD(s, u32, SKB_TAIL);
 	u64 length;
@@ -83,35 +92,33 @@ static __always_inline u16 wanted_at(struct scratch *s, u32 start, u32 *captured
 				  (const void *)(FIELD(s, u64, SKB_HEAD) + start)))
 		return 0;
 	type = type_at(s->headers, FIELD(s, u16, SKB_PROTOCOL));
-	*captured = length;
-	return wanted(s->headers, s->headers + length, type) ? type : 0;
+	found->captured = length;
+	return wanted(s->headers, s->headers + length, type, &found->slot) ? type : 0;
 }
 
-/*
- * What of a freed packet is to be told: its first headers are in `s` then, `start` is where they
- * begin, `captured` how many bytes they are. 0: the program does not want it.
- */
-static __always_inline u16 wanted_of(struct scratch *s, u64 skb, u32 *start, u32 *captured)
+/* Whether a freed packet is to be told. */
+static __always_inline bool wanted_of(struct scratch *s, u64 skb, struct found *found)
 {
-	u16 type = 0;
-
 	if (bpf_probe_read_kernel(s->skb, SKB_SPAN, (const void *)skb))
-		return 0;
-	*start = FIELD(s, u16, SKB_NETWORK_HEADER);
+		return false;
+	found->start = FIELD(s, u16, SKB_NETWORK_HEADER);
 #pragma nounroll
 	for (int round = 0; round < 2; round++) {
 		/* second: sent raw, or freed before its network header was known */
 		if (round)
-			*start = FIELD(s, u16, SKB_MAC_HEADER) + ETHERNET;
-		type = wanted_at(s, *start, captured);
-		if (type)
+			found->start = FIELD(s, u16, SKB_MAC_HEADER) + ETHERNET;
+		found->type = wanted_at(s, found->start, found);
+		if (found->type)
 			break;
 	}
-	return type && NETNS(namespace_of(s)) ? type : 0;
+	if (!found->type)
+		return false;
+	found->netns = namespace_of(s);
+	return NETNS(found->netns);
 }
 
 static __always_inline void emit_freed(struct scratch *s, u64 skb, u64 location, u32 reason,
-				       u16 type, u32 start, u32 captured)
+				       const struct found *found)
 {
 	struct observation *o = ring.ringbuf_reserve(sizeof(struct observation));
 	u64 head, dev, now;
@@ -127,16 +134,16 @@ static __always_inline void emit_freed(struct scratch *s, u64 skb, u64 location,
 	o->skb = skb;
 	o->location = location;
 	o->reason = reason;
-	o->netns = namespace_of(s);
+	o->netns = found->netns;
 	o->ifindex = dev ? read4(dev + DEV_IFINDEX) : 0;
 	o->ifname[0] = 0;
 	if (dev)
 		bpf_probe_read_kernel(o->ifname, sizeof(o->ifname), (const void *)(dev + DEV_NAME));
 	/* skb->len counts from skb->data, which may be before or behind `start` */
-	o->length = FIELD(s, u32, SKB_LEN) + (u32)(FIELD(s, u64, SKB_DATA) - head) - start;
+	o->length = FIELD(s, u32, SKB_LEN) + (u32)(FIELD(s, u64, SKB_DATA) - head) - found->start;
 	o->gso_size = (u16)read4(head + FIELD(s, u32, SKB_END) + SHINFO_GSO_SIZE);
-	o->ethertype = NET16(type);
-	o->captured = captured;
+	o->ethertype = NET16(found->type);
+	o->captured = found->captured;
 	o->direction = DIRECTION_FREED;
 	__builtin_memcpy(o->headers, s->headers, HEADERS);
 	ring.ringbuf_submit(o, wakeup(now));

@@ -50,7 +50,7 @@ int flantrace_out(struct __sk_buff *ctx)
 #ifdef SKB_HEAD
 #include "freed.h"
 
-static __always_inline bool wanted(const u8 *p, const u8 *end, u16 type)
+static __always_inline bool wanted(const u8 *p, const u8 *end, u16 type, u32 *slot)
 {
 	return match(p, end, type) == OURS;
 }
@@ -59,14 +59,10 @@ static __always_inline void freed(u64 skb, u64 location, u32 reason)
 {
 	int slot = 1;
 	struct scratch *s = scratch.lookup(&slot);
-	u32 captured = 0, start = 0;
-	u16 type;
+	struct found found = {};
 
-	if (!s)
-		return;
-	type = wanted_of(s, skb, &start, &captured);
-	if (type)
-		emit_freed(s, skb, location, reason, type, start, captured);
+	if (s && wanted_of(s, skb, &found))
+		emit_freed(s, skb, location, reason, &found);
 }
 
 #endif

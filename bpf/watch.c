@@ -137,29 +137,26 @@ static __always_inline enum verdict whose(const u8 *p, const u8 *end, u16 type, 
 	return verdict;
 }
 
-static __always_inline bool wanted(const u8 *p, const u8 *end, u16 type)
+static __always_inline bool wanted(const u8 *p, const u8 *end, u16 type, u32 *slot)
 {
 	struct seen seen = {};
+	enum verdict verdict = whose(p, end, type, &seen);
 
-	return whose(p, end, type, &seen) == OURS;
+	*slot = seen.slot;
+	return verdict == OURS;
 }
 
 static __always_inline void freed(u64 skb, u64 location, u32 reason)
 {
 	int one = 1, zero = 0;
 	struct scratch *s = scratch.lookup(&one);
-	u32 captured = 0, start = 0;
 	struct drop drop = { .location = location, .reason = reason };
-	struct seen seen = {};
+	struct found found = {};
 	u64 first = 1, *count;
-	u16 type;
 
-	if (!s)
+	if (!s || !wanted_of(s, skb, &found))
 		return;
-	type = wanted_of(s, skb, &start, &captured);
-	if (!type || whose(s->headers, s->headers + captured, type, &seen) != OURS)
-		return;
-	drop.slot = seen.slot;
+	drop.slot = found.slot;
 	count = drops.lookup(&drop);
 	if (count) {
 		*count += 1;
@@ -168,8 +165,8 @@ static __always_inline void freed(u64 skb, u64 location, u32 reason)
 		if (count)
 			*count += 1;
 	}
-	if (deviations(seen.slot, 1 << KIND_FREED))
-		emit_freed(s, skb, location, reason, type, start, captured);
+	if (deviations(found.slot, 1 << KIND_FREED))
+		emit_freed(s, skb, location, reason, &found);
 }
 
 #endif
