@@ -21,7 +21,7 @@ import msgspec
 
 from tracer.collect import kube_objects as objects
 from tracer.collect import kube_services as services
-from tracer.collect.kube_errors import Expired, no_config, refused, unanswered
+from tracer.collect.kube_errors import Expired, garbled, no_config, refused, unanswered
 from tracer.core.credentials import without_credentials
 from tracer.errors import CollectFailed, NotFound, UsageError
 from tracer.model.cluster import FlannelPod, NetConf, Node, Pod
@@ -217,11 +217,7 @@ class Api:
         try:
             return decoder(kind).decode(self._body(path, what))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise CollectFailed(
-                f"the API server's answer on {what} cannot be understood: {error}",
-                where=f"{self.server}{path}",
-                hint="is this the address of a Kubernetes API server?",
-            ) from None
+            raise garbled(error, what, f"{self.server}{path}") from None
 
     def _body(self, path: str, what: str) -> bytes:
         status, body = self.call("GET", path)

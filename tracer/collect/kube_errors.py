@@ -16,6 +16,15 @@ def unanswered(server: str, error: Exception) -> CollectFailed:
     )
 
 
+def garbled(error: Exception, what: str, where: str) -> CollectFailed:
+    """What came back is no answer of a Kubernetes API."""
+    return CollectFailed(
+        f"the API server's answer on {what} cannot be understood: {error}",
+        where=where,
+        hint="is this the address of a Kubernetes API server?",
+    )
+
+
 def no_config(kubeconfig: str | None, context: str | None, why: str) -> CollectFailed:
     """Nobody knows which API server is meant, or as whom to ask it."""
     return CollectFailed(

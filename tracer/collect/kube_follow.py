@@ -11,9 +11,9 @@ import msgspec
 
 from tracer.collect import kube_objects as objects
 from tracer.collect.kube import Api
-from tracer.collect.kube_errors import Expired
+from tracer.collect.kube_errors import Expired, garbled, refused
 from tracer.collect.transport import Lines
-from tracer.errors import CollectFailed, FlantraceError
+from tracer.errors import FlantraceError
 from tracer.model.decoding import decoder
 
 Wire = TypeVar("Wire")
@@ -50,7 +50,6 @@ class _Reason(msgspec.Struct):
     """The Status object of an ERROR event."""
 
     code: int = 0
-    message: str = ""
 
 
 class _Bookmark(msgspec.Struct):
@@ -157,7 +156,8 @@ class Followed(Generic[Wire, Kept]):
         try:
             event = decoder(_Event).decode(line)
             if event.type == "ERROR":
-                self._refused(decoder(_Reason).decode(event.object))
+                code = decoder(_Reason).decode(event.object).code
+                raise refused(code, self._what, f"{self._api.server}{self._path}")
             if event.type in ("ADDED", "MODIFIED", "DELETED"):
                 one = self._kept(decoder(self._wire).decode(event.object))
                 if event.type == "DELETED":
@@ -166,20 +166,7 @@ class Followed(Generic[Wire, Kept]):
                     self._is(self._name(one), one)
             self._version = decoder(_Bookmark).decode(event.object).metadata.resource_version
         except msgspec.DecodeError as error:
-            raise CollectFailed(
-                f"the API server's answer on {self._what} cannot be understood: {error}",
-                where=f"{self._api.server}{self._path}",
-                hint="is this the address of a Kubernetes API server?",
-            ) from None
-
-    def _refused(self, reason: _Reason) -> None:
-        if reason.code == 410:
-            raise Expired(reason.message, where=self._path, hint="it is read again")
-        raise CollectFailed(
-            f"the API server answered {reason.code} on {self._what}",
-            where=f"{self._api.server}{self._path}",
-            hint="try again; see its log",
-        )
+            raise garbled(error, self._what, f"{self._api.server}{self._path}") from None
 
     def _heard(self) -> None:
         self.heard_ns = time.monotonic_ns()

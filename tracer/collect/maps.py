@@ -3,11 +3,8 @@
 import contextlib
 import ctypes
 import os
-import re
 import struct
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 from tracer.collect.syscall import (
     MAP_DELETE_ELEM,
@@ -17,6 +14,7 @@ from tracer.collect.syscall import (
     MAP_UPDATE_ELEM,
     address,
     bpf,
+    possible_cpus,
 )
 
 _ELEMENT = struct.Struct("=IxxxxQQQ")
@@ -25,13 +23,6 @@ _BATCH = struct.Struct("=QQQQIIQQ")
 """in_batch, out_batch, keys, values, count, map_fd, elem_flags, flags."""
 _COUNT_AT = 32
 _AT_ONCE = 1024
-
-
-@cache
-def possible_cpus() -> int:
-    """As many values has an element of a per-CPU map."""
-    possible = Path("/sys/devices/system/cpu/possible").read_text()
-    return int(re.findall(r"\d+", possible)[-1]) + 1
 
 
 class Map:

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import struct
+from functools import cache
 from pathlib import Path
 
 from tracer.errors import NotSupported
@@ -63,10 +64,16 @@ def address(buffer: "ctypes.Array[ctypes.c_char]") -> int:
     return ctypes.addressof(buffer)
 
 
+@cache
+def possible_cpus() -> int:
+    """As many values has an element of a per-CPU map."""
+    possible = Path("/sys/devices/system/cpu/possible").read_text()
+    return int(re.findall(r"\d+", possible)[-1]) + 1
+
+
 def per_cpu_counts(fd: int) -> tuple[int, ...]:
     """The counters at index 0 of a per-CPU array of u64, one for each possible CPU."""
-    possible = Path("/sys/devices/system/cpu/possible").read_text()
-    count = int(re.findall(r"\d+", possible)[-1]) + 1
+    count = possible_cpus()
     values = ctypes.create_string_buffer(8 * count)
     key = ctypes.create_string_buffer(4)
     bpf(MAP_LOOKUP_ELEM, struct.pack("=IxxxxQQQ", fd, address(key), address(values), 0))
