@@ -16,7 +16,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,31 +169,13 @@ def udp_rate(overlay: Overlay, seconds: float) -> float:
 
 def tcp_rate(overlay: Overlay, seconds: float) -> float:
     """Gigabits a second of one stream from pod1 to pod2."""
-    with inside(overlay.pod(2)):
-        listening = socket.create_server((POD2, 7000))
-    with inside(overlay.pod(1)):
-        sending = socket.socket()
-    sending.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1398)
-    taken = 0
 
-    def take() -> None:
-        nonlocal taken
-        connection, _ = listening.accept()
-        buffer = bytearray(1 << 20)
-        with connection:
-            while count := connection.recv_into(buffer):
-                taken += count
-
-    thread = threading.Thread(target=take)
-    thread.start()
-    with listening, sending:
-        sending.connect((POD2, 7000))
+    def send(sending: socket.socket) -> None:
         block, end = bytes(1 << 18), time.monotonic() + seconds
         while time.monotonic() < end:
             sending.sendall(block)
-        sending.shutdown(socket.SHUT_WR)
-        thread.join(30)
-    return taken * 8 / seconds / 1e9
+
+    return overlay.stream(send, segment=1398) * 8 / seconds / 1e9
 
 
 def measure(

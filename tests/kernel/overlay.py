@@ -8,7 +8,8 @@ import ctypes
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -143,6 +144,33 @@ class Overlay:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
             for _ in range(times):
                 sock.sendto(payload, (POD2, port))
+
+    def stream(self, send: Callable[[socket.socket], None], *, segment: int) -> int:
+        """What `send` sends by TCP from pod1 to pod2, in segments of so many bytes; bytes taken."""
+        with inside(self.pod(2)):
+            listening = socket.create_server((POD2, 7000))
+        with inside(self.pod(1)):
+            sending = socket.socket()
+        sending.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
+        taken = 0
+
+        def take() -> None:
+            nonlocal taken
+            connection, _ = listening.accept()
+            buffer = bytearray(1 << 20)
+            with connection:
+                while count := connection.recv_into(buffer):
+                    taken += count
+
+        taker = threading.Thread(target=take)
+        taker.start()
+        with listening, sending:
+            sending.connect((POD2, 7000))
+            send(sending)
+            sending.shutdown(socket.SHUT_WR)
+            taker.join(30)
+        assert not taker.is_alive()
+        return taken
 
     def receiver(self) -> socket.socket:
         """A socket of pod2 on port 9."""
