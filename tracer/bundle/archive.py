@@ -28,6 +28,7 @@ from tracer.model.observation import Observation
 from tracer.model.record import Record
 from tracer.model.request import CheckRequest, Request
 from tracer.model.state import NodeState
+from tracer.model.watch import Watched
 
 
 class _Head(Record, frozen=True, kw_only=True):
@@ -42,6 +43,7 @@ class _Head(Record, frozen=True, kw_only=True):
     sent: tuple[Sent, ...] = ()
     datagrams: tuple[Datagram, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    watched: Watched | None = None
     redacted: bool = False
 
 

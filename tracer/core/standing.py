@@ -1,10 +1,12 @@
 """Which findings stand: opened, changed, closed, and damped where they come and go."""
 
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from tracer.model.diagnosis import Finding
+from tracer.model.watch import Turn
+
+__all__ = ["Changed", "Findings", "Turn"]
 
 S = 1_000_000_000
 
@@ -19,14 +21,6 @@ LONGEST_NS = 120 * S
 
 REMEMBERED_NS = 600 * S
 """How long it counts that a finding was opened."""
-
-
-class Turn(StrEnum):
-    """What became of a finding."""
-
-    OPENED = "opened"
-    CHANGED = "changed"
-    CLOSED = "closed"
 
 
 class Changed(NamedTuple):

@@ -9,6 +9,7 @@ from tracer.model.observation import AttachedPoint, Observation
 from tracer.model.record import Record
 from tracer.model.request import CheckRequest, Request
 from tracer.model.state import Counters, NodeState
+from tracer.model.watch import Watched
 
 FORMAT = 1
 """Version of the bundle's files; `bundle/migrate.py` lifts older ones."""
@@ -65,6 +66,8 @@ class Bundle(Record, frozen=True, kw_only=True):
     datagrams: tuple[Datagram, ...] = ()
     """Test datagrams that flantrace sent on the underlay."""
     troubles: tuple[Trouble, ...] = ()
+    watched: Watched | None = None
+    """A watch's evidence at this moment; None: this is no watch's."""
     redacted: bool = False
     """Names, addresses, MACs and payload were replaced (bundle/redact)."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from tracer.model.cluster import NetConf, Node
 from tracer.model.health import Health
 from tracer.model.lease import Lease
 from tracer.model.observation import AttachedPoint, Observation
@@ -10,6 +11,7 @@ from tracer.model.packet import Ip
 from tracer.model.record import Record
 from tracer.model.request import ProbeKind
 from tracer.model.state import Counters, NodeState
+from tracer.model.watch import Counts, Deviant, News
 
 PROTOCOL = 1
 """Raised whenever an older side could misread a line."""
@@ -50,6 +52,22 @@ class Examine(Message, frozen=True, kw_only=True):
     protocol: int
     version: str
     node: str
+
+
+class Hold(Message, frozen=True, kw_only=True):
+    """Operator: the first line instead of Start, to watch; and again with whatever changed."""
+
+    protocol: int
+    version: str
+    node: str
+    nodes: tuple[Node, ...] = ()
+    """Those that are new or another than before."""
+    gone: tuple[str, ...] = ()
+    net_conf: NetConf | None = None
+    pods: tuple[Ip, ...] = ()
+    """Of this node, all."""
+    one_in: int = 0
+    """One packet in so many is a sample; 0: none."""
 
 
 class Probe(Message, frozen=True, kw_only=True):
@@ -142,7 +160,18 @@ class Bye(Message, frozen=True, kw_only=True):
     """ifname -> counters at the end, to hold against the snapshot's."""
 
 
-ToAgent: TypeAlias = Start | Examine | Probe | Datagram | Beat | Stop
+ToAgent: TypeAlias = Start | Examine | Hold | Probe | Datagram | Beat | Stop
 FromAgent: TypeAlias = (
-    Hello | Health | NodeState | Ready | Observation | Sent | Problem | Beat | Bye
+    Hello
+    | Health
+    | NodeState
+    | Ready
+    | Observation
+    | Counts
+    | Deviant
+    | News
+    | Sent
+    | Problem
+    | Beat
+    | Bye
 )

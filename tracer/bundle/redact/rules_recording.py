@@ -33,6 +33,7 @@ RECORDING: Mapping[type[Record], Mapping[str, Rule]] = {
         "sent": Rule(K.INSIDE, "What the probing socket saw."),
         "datagrams": Rule(K.INSIDE, "flantrace's own test datagrams."),
         "troubles": Rule(K.INSIDE, "What could not be collected."),
+        "watched": Rule(K.INSIDE, "What a watch knew of traffic."),
         "redacted": Rule(K.MARK, "Every report made from it says so."),
     },
     Request: {

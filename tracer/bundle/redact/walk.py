@@ -9,9 +9,10 @@ from tracer.bundle.redact.frames import Frames
 from tracer.bundle.redact.rules import Kind, Rule
 from tracer.bundle.redact.rules_node import NODE
 from tracer.bundle.redact.rules_recording import RECORDING
+from tracer.bundle.redact.rules_watch import WATCH
 from tracer.model.record import Record
 
-RULES: Mapping[type[Record], Mapping[str, Rule]] = {**RECORDING, **NODE}
+RULES: Mapping[type[Record], Mapping[str, Rule]] = {**RECORDING, **NODE, **WATCH}
 """Every field of every record in a bundle; a test fails for one without a rule."""
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
