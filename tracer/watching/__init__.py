@@ -1,0 +1,1 @@
+"""Watching: a node's traffic and state, for days."""
