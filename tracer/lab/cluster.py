@@ -130,6 +130,8 @@ def _build(nodes: int, shape: Shape) -> None:
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(_start_flannel, plan))
     server.check_answers()
+    for node in plan:
+        server.answer_in(node.name)
     _fill_api(plan)
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda node: _finish_node(node, plan), plan))
@@ -153,6 +155,7 @@ def join() -> None:
     namespaces.make_mount_namespaces([node])
     ip(paths.UNDERLAY, cables(node))
     _start_flannel(node)
+    server.answer_in(node.name)
     api = Api()
     _add_node_objects(api, node, _now())
     api.close()
@@ -167,6 +170,7 @@ def leave() -> None:
     node = here.plan[-1]
     names = [node.name, *(pod.name for pod in node.pods)]
     end_inhabitants(names, [node])
+    server.leave(node.name)
     namespaces.remove_mount_namespaces([node.name])
     namespaces.remove_network_namespaces(names)
     here.netns = [name for name in here.netns if name not in names]

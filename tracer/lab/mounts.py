@@ -16,6 +16,7 @@ def furnish(node: PlannedNode) -> None:
 
     Order matters: whatever lies below /run is reached before /run is covered.
     """
+    kubeconfig = os.open(paths.KUBECONFIG, os.O_RDONLY)
     pods = {pod.netns: os.open(f"{paths.NETNS_DIR}/{pod.name}", os.O_RDONLY) for pod in node.pods}
     for directory in OWN_LAYERS:
         _overlay(node.name, directory)
@@ -30,6 +31,7 @@ def furnish(node: PlannedNode) -> None:
         os.close(os.open(target, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o444))
         mount(f"/proc/self/fd/{descriptor}", target, flags=MS_BIND)
         os.close(descriptor)
+    _show(kubeconfig, paths.KUBECONFIG)
     mount_sys()
     for directory in ("/etc/cni", "/var/lib/cni"):  # Empty, whatever the host has there.
         os.makedirs(directory, mode=0o755, exist_ok=True)
@@ -42,6 +44,14 @@ def mount_sys() -> None:
     mount("sysfs", "/sys", "sysfs")
     if os.path.isdir("/sys/kernel/tracing"):
         mount("tracefs", "/sys/kernel/tracing", "tracefs")
+
+
+def _show(descriptor: int, path: str) -> None:
+    """Mount an open file, that only root reads, at a path where nothing is. Closes it."""
+    os.makedirs(os.path.dirname(path), mode=0o700)
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    mount(f"/proc/self/fd/{descriptor}", path, flags=MS_BIND)
+    os.close(descriptor)
 
 
 def _overlay(node: str, directory: str) -> None:

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.parse
 
+from tracer.collect.netns import inside, opened
 from tracer.errors import CollectFailed
 from tracer.lab import paths
 from tracer.lab.rest import Api, write_kubeconfig
@@ -17,16 +19,20 @@ def start(lab_id: str) -> None:
 
     the socket listens before the process does, so that first requests queue.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control,
+    ):
+        control.bind(paths.SERVER_CONTROL)
         port = listening.getsockname()[1]
-        os.set_inheritable(listening.fileno(), True)
+        descriptors = listening.fileno(), control.fileno()
         log = os.open(paths.SERVER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tracer.lab.apiserver", str(listening.fileno()), lab_id],
+            [sys.executable, "-P", "-m", "tracer.lab.apiserver", *map(str, descriptors), lab_id],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=(listening.fileno(),),
+            pass_fds=descriptors,
             start_new_session=True,
             cwd="/",
         )
@@ -34,6 +40,48 @@ def start(lab_id: str) -> None:
     with open(paths.SERVER_PID, "w") as stream:
         stream.write(f"{process.pid} {_started(process.pid)}\n")
     write_kubeconfig(port)
+
+
+def answer_in(node: str) -> None:
+    """Let the API answer in a node at the address that the kubeconfig has, as a real one is reached
+
+    from its nodes. The node's loopback is up, and the server runs. Raises CollectFailed.
+    """
+    where = urllib.parse.urlsplit(Api().server)
+    address = where.hostname or "", where.port or 0
+    with opened(f"{paths.NETNS_DIR}/{node}") as netns:
+        listening = inside(netns, lambda: socket.create_server(address))
+    with listening:
+        _tell(f"listen {node}", listening.fileno())
+
+
+def leave(node: str) -> None:
+    """Let it answer there no longer: its socket would keep the node's namespace alive.
+
+    Nothing is done where the server is gone, and its sockets with it.
+    """
+    read, write = os.pipe()
+    with open(read, "rb") as done:
+        try:
+            _tell(f"leave {node}", write)
+        except CollectFailed:
+            return
+        finally:
+            os.close(write)
+        select.select([done], [], [], 5)
+
+
+def _tell(word: str, descriptor: int) -> None:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+            to.connect(paths.SERVER_CONTROL)
+            socket.send_fds(to, [word.encode()], [descriptor])
+    except OSError as error:
+        raise CollectFailed(
+            f"the lab's API server does not answer: {error!r}",
+            where=paths.SERVER_CONTROL,
+            hint="flantrace lab down, then flantrace lab up",
+        ) from error
 
 
 def check_answers() -> None:

@@ -1,6 +1,7 @@
-"""`python -m tracer.lab.apiserver FD LAB_ID`: serve on a listening socket that was inherited.
+"""`python -m tracer.lab.apiserver FD CONTROL LAB_ID`: serve on an inherited socket, and on those
 
-LAB_ID is not read: it marks the process as that lab's, for `flantrace lab down`.
+that CONTROL brings. LAB_ID is not read: it marks the process as that lab's, for `flantrace lab
+down`.
 """
 
 import shlex
@@ -12,6 +13,7 @@ import uvicorn
 
 from tracer.collect.command import own_command
 from tracer.lab.apiserver.app import application
+from tracer.lab.apiserver.nodes import ServerOfNodes
 from tracer.lab.apiserver.resources import Object
 from tracer.lab.apiserver.store import Store
 
@@ -30,7 +32,7 @@ def enter(pod: Object, command: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """Serve until a signal ends us."""
-    listening = socket.socket(fileno=int(sys.argv[1]))
+    listening, control = (socket.socket(fileno=int(word)) for word in sys.argv[1:3])
     config = uvicorn.Config(
         application(Store(), enter),
         loop="asyncio",
@@ -41,7 +43,7 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    ServerOfNodes(config, control).run(sockets=[listening])
 
 
 if __name__ == "__main__":
