@@ -1,6 +1,6 @@
 """What a node's kernel is to hold its peers' packets against: every lease, and the node's own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_network
 
 from tracer.core.expect import expectation
@@ -53,26 +53,35 @@ class Held(Record, frozen=True, kw_only=True):
 
 
 def held(
-    node: str, leases: Iterable[Lease], conf: NetConfRead, vteps: dict[int, Link | None]
+    node: str, leases: Iterable[Lease], conf: NetConfRead, vteps: Mapping[int, Link | None]
 ) -> Held:
     """`vteps`: family -> the node's VXLAN device, None where there is none.
 
     A lease that flannel's peers would ignore is not held: traffic with it is traffic without one.
     """
     leases = tuple(leases)
-    own = tuple(
-        mine
-        for lease in leases
-        if lease.node == node and (mine := _own(lease, conf, vteps.get(lease.family))) is not None
-    )
-    peers = (_peer(lease, conf) for lease in leases if lease.node != node)
+    own = held_own((lease for lease in leases if lease.node == node), conf, vteps)
+    peers = (held_peer(lease, conf) for lease in leases if lease.node != node)
+    return held_with(conf, own, [peer for peer in peers if peer is not None])
+
+
+def held_with(conf: NetConfRead, own: tuple[HeldOwn, ...], peers: Sequence[HeldPeer]) -> Held:
+    """With what both are made of."""
     networks = (conf.network if conf.enable_ipv4 else None, conf.network_v6)
     return Held(
         networks=tuple(net for net in networks if net is not None),
         ports=tuple(sorted({*USUAL_PORTS, conf.port, *(one.port for one in own)})),
         own=own,
-        peers=tuple(peer for peer in peers if peer is not None),
+        peers=tuple(peers),
     )
+
+
+def held_own(
+    leases: Iterable[Lease], conf: NetConfRead, vteps: Mapping[int, Link | None]
+) -> tuple[HeldOwn, ...]:
+    """By a node's own leases."""
+    found = (_own(lease, conf, vteps.get(lease.family)) for lease in leases)
+    return tuple(one for one in found if one is not None)
 
 
 def _own(lease: Lease, conf: NetConfRead, vtep: Link | None) -> HeldOwn | None:
@@ -91,7 +100,8 @@ def _own(lease: Lease, conf: NetConfRead, vtep: Link | None) -> HeldOwn | None:
     )
 
 
-def _peer(lease: Lease, conf: NetConfRead) -> HeldPeer | None:
+def held_peer(lease: Lease, conf: NetConfRead) -> HeldPeer | None:
+    """None: flannel's peers would ignore it."""
     expected = expectation(lease)
     if expected is None:
         return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tracer.model.cluster import ClusterState, Node
+from tracer.model.cluster import ClusterState, NetConf, Node
 from tracer.model.lease import Lease
 from tracer.model.packet import Ip, Mac, Net
 from tracer.model.record import Record
@@ -60,13 +60,24 @@ class NetConfRead(Record, frozen=True, kw_only=True):
 
 def leases(cluster: ClusterState) -> tuple[Lease, ...]:
     """Every node's lease in each family of which it has a pod CIDR or published data."""
-    vxlan = any(_by_end(node.annotations, "backend-type")[1] == VXLAN for node in cluster.nodes)
-    return tuple(
-        lease
-        for node in cluster.nodes
-        for family in (4, 6)
-        if (lease := _lease(node, family, vxlan)) is not None
-    )
+    vxlan = any(map(says_vxlan, cluster.nodes))
+    return tuple(lease for node in cluster.nodes for lease in leases_of(node, vxlan=vxlan))
+
+
+def leases_of(node: Node, *, vxlan: bool) -> tuple[Lease, ...]:
+    """One node's. `vxlan`: some node of the cluster says that it uses that backend."""
+    found = (_lease(node, family, vxlan) for family in (4, 6))
+    return tuple(lease for lease in found if lease is not None)
+
+
+def says_vxlan(node: Node) -> bool:
+    """The backend that the node publishes."""
+    return _by_end(node.annotations, "backend-type")[1] == VXLAN
+
+
+def read_net_conf(conf: NetConf) -> NetConfRead:
+    """flannel's configuration as flannel understands it."""
+    return _net_conf(conf.text, conf.source)
 
 
 def net_conf(cluster: ClusterState, nodes: Iterable[NodeState] = ()) -> NetConfRead | None:
@@ -76,7 +87,7 @@ def net_conf(cluster: ClusterState, nodes: Iterable[NodeState] = ()) -> NetConfR
     was not found.
     """
     if cluster.net_conf is not None:
-        return _net_conf(cluster.net_conf.text, cluster.net_conf.source)
+        return read_net_conf(cluster.net_conf)
     found = node_net_confs(nodes)
     alike: dict[NetConfRead, list[str]] = {}
     for node in sorted(found):

@@ -4,7 +4,7 @@ Nodes of a large cluster have thousands of entries that are just what the leases
 that knows the leases names the peers of these, and sends the rest.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
@@ -32,7 +32,7 @@ def without_promised(state: NodeState, leases: Iterable[Lease]) -> NodeState:
     """The node without the entries of peers that have all as promised; these are named."""
     held = {*state.routes, *state.neighbours, *state.fdb}
     wanted: dict[str, list[Entry]] = {}
-    for peer, entries in _promised(state, leases):
+    for peer, entries in promised_of(state.node, vteps_of(state), leases):
         wanted.setdefault(peer, []).extend(entries)
     peers = [peer for peer, entries in wanted.items() if held.issuperset(entries)]
     gone = {entry for peer in peers for entry in wanted[peer]}
@@ -48,7 +48,11 @@ def without_promised(state: NodeState, leases: Iterable[Lease]) -> NodeState:
 def with_promised(state: NodeState, leases: Iterable[Lease]) -> NodeState:
     """The node as it was, its tables in another order."""
     named = set(state.promised)
-    put_back = [entries for peer, entries in _promised(state, leases) if peer in named]
+    put_back = [
+        entries
+        for peer, entries in promised_of(state.node, vteps_of(state), leases)
+        if peer in named
+    ]
     return replace(
         state,
         routes=(*state.routes, *(one.route for one in put_back)),
@@ -58,12 +62,13 @@ def with_promised(state: NodeState, leases: Iterable[Lease]) -> NodeState:
     )
 
 
-def _promised(state: NodeState, leases: Iterable[Lease]) -> Iterable[tuple[str, Entries]]:
-    """(peer, entries of one family) by the node's own VTEPs."""
-    vteps = _vteps(state)
+def promised_of(
+    node: str, vteps: Mapping[int, Link], leases: Iterable[Lease]
+) -> Iterator[tuple[str, Entries]]:
+    """(peer, entries of one family) on a node with these VTEPs, by family."""
     for lease in leases:
         expected, vtep = expectation(lease), vteps.get(lease.family)
-        if expected is None or vtep is None or lease.node == state.node:
+        if expected is None or vtep is None or lease.node == node:
             continue
         if expected.vtep_mac is None or expected.public_ip is None:
             continue
@@ -95,7 +100,8 @@ def _promised(state: NodeState, leases: Iterable[Lease]) -> Iterable[tuple[str, 
         )
 
 
-def _vteps(state: NodeState) -> Mapping[int, Link]:
+def vteps_of(state: NodeState) -> Mapping[int, Link]:
+    """Family -> flannel's device, by name."""
     found: dict[int, Link] = {}
     for link in state.links:
         if link.vxlan is not None and link.ifname.startswith("flannel"):

@@ -1,0 +1,115 @@
+"""Whose entries a node lacks, by the kernel's news alone."""
+
+from msgspec.structs import replace
+
+from tracer.core.mirror import LEFTOVERS, Mirror
+from tracer.core.promised import promised_of, vteps_of
+from tracer.model.lease import Lease
+from tracer.model.state import FdbEntry, Link, Neighbour, NodeState, Route, Vxlan
+
+VXLAN = Vxlan(vni=1, local="192.0.2.1", port=8472, learning=False, gbp=False, underlay_ifindex=2)
+VTEP = Link(
+    ifindex=7, ifname="flannel.1", kind="vxlan", mac="02:00:00:00:00:01", mtu=1450, up=True,
+    carrier=True, vxlan=VXLAN,
+)  # fmt: skip
+
+
+def lease(number: int, mac: str | None = None) -> Lease:
+    return Lease(
+        node=f"node-{number}",
+        family=4,
+        pod_cidr=f"10.244.{number}.0/24",
+        backend_type="vxlan",
+        vni=1,
+        vtep_mac=mac or f"02:00:00:00:00:0{number}",
+        public_ip=f"192.0.2.{number}",
+        source=f"Node/node-{number} flannel.alpha.coreos.com/backend-data",
+    )
+
+
+def node(*peers: Lease, more: tuple[Route, ...] = ()) -> NodeState:
+    bare = NodeState(
+        node="node-1", hostname="node-1", kernel="6.12", machine="x86_64",
+        captured_at="2026-11-30T06:00:00Z", monotonic_ns=0, netns=1, links=(VTEP,),
+    )  # fmt: skip
+    entries = [entries for _, entries in promised_of("node-1", vteps_of(bare), peers)]
+    return replace(
+        bare,
+        routes=(*(one.route for one in entries), *more),
+        neighbours=tuple(one.neighbour for one in entries),
+        fdb=tuple(one.fdb for one in entries),
+    )
+
+
+def mirror(state: NodeState, *peers: Lease) -> Mirror:
+    made = Mirror(state)
+    made.hold(0, {one.node: (one,) for one in peers})
+    return made
+
+
+TWO, THREE = lease(2), lease(3)
+
+
+def test_nothing_is_odd_where_all_is_as_promised() -> None:
+    assert mirror(node(TWO, THREE), TWO, THREE).odd() == {}
+
+
+def test_a_lost_entry_is_odd_from_then_on_and_well_when_it_is_back() -> None:
+    state = node(TWO, THREE)
+    made = mirror(state, TWO, THREE)
+    entries: list[Route | Neighbour | FdbEntry] = [
+        state.routes[0], state.neighbours[1], state.fdb[0],
+    ]  # fmt: skip
+    for now, entry in enumerate(entries, 5):
+        made.apply(now, True, entry)
+    assert made.odd() == {"node-2": 5, "node-3": 6}
+    for entry in entries:
+        made.apply(9, False, entry)
+    assert made.odd() == {}
+
+
+def test_an_entry_that_was_replaced_is_no_longer_the_promised_one() -> None:
+    state = node(TWO)
+    made = mirror(state, TWO)
+    made.apply(4, False, replace(state.fdb[0], dst="192.0.2.99"))
+    assert made.odd() == {"node-2": 4, LEFTOVERS: 4}
+    made.apply(6, False, state.fdb[0])
+    assert made.odd() == {}
+
+
+def test_a_changed_lease_is_odd_until_the_entries_follow() -> None:
+    state, moved = node(TWO), lease(2, mac="02:00:00:00:00:99")
+    made = mirror(state, TWO)
+    made.hold(3, {"node-2": (moved,)})
+    assert made.odd() == {"node-2": 3, LEFTOVERS: 3}
+    fresh = node(moved)
+    made.apply(4, True, state.fdb[0])
+    made.apply(4, False, fresh.fdb[0])
+    made.apply(5, False, fresh.neighbours[0])
+    assert made.odd() == {}
+
+
+def test_entries_of_a_lease_that_went_are_left_over() -> None:
+    state = node(TWO, THREE)
+    made = mirror(state, TWO, THREE)
+    made.hold(8, {"node-3": ()})
+    assert made.odd() == {LEFTOVERS: 8}
+    for entry in (state.routes[1], state.neighbours[1], state.fdb[1]):
+        made.apply(9, True, entry)
+    assert made.odd() == {}
+
+
+def test_a_peer_that_is_routed_directly_lacks_nothing() -> None:
+    direct = Route(destination="10.244.2.0/24", gateway="192.0.2.2", ifindex=2)
+    made = mirror(node(THREE, more=(direct,)), TWO, THREE)
+    assert made.odd() == {}
+    made.apply(2, True, direct)
+    assert made.odd() == {"node-2": 2}
+
+
+def test_what_is_not_of_the_overlay_is_never_odd() -> None:
+    made = mirror(node(TWO), TWO)
+    made.apply(1, False, Route(destination="198.51.100.0/24", gateway="192.0.2.77", ifindex=2))
+    made.apply(1, False, Neighbour(ifindex=3, ip="10.244.1.5", mac=None, state="FAILED"))
+    made.apply(1, False, FdbEntry(ifindex=3, mac="02:00:00:00:00:77"))
+    assert made.odd() == {}

@@ -1,0 +1,151 @@
+"""Whose entries a node lacks, or has too many, told by the kernel's news: when it is worth a look.
+
+A look reads all tables anew; this only says when. Of each entry no more than a number is kept:
+5,000 peers have 15,000 entries.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from tracer.core.promised import Entry, promised_of, vteps_of
+from tracer.core.routes import MAIN
+from tracer.model.lease import Lease
+from tracer.model.packet import Ip, Net
+from tracer.model.state import Address, FdbEntry, Link, Neighbour, NodeState, Route, Rule
+
+News: TypeAlias = Link | Address | Route | Rule | Neighbour | FdbEntry
+
+LEFTOVERS = ""
+"""Stands for all entries at the VTEP that nobody's lease promises."""
+
+
+class Mirror:
+    """One node's. Times are its own clock's, in nanoseconds."""
+
+    def __init__(self, state: NodeState) -> None:
+        self._node = state.node
+        self._vteps = vteps_of(state)
+        self._indexes = {link.ifindex for link in self._vteps.values()}
+        self._entries: dict[int, int] = {}
+        """What an entry is found by -> the entry; both as their hashes."""
+        self._there: set[int] = set()
+        self._direct: dict[Net, str | None] = {}
+        """Subnet -> gateway of a route that is not by a VTEP."""
+        self._promised: dict[int, str] = {}
+        self._of: dict[str, tuple[tuple[int, ...], ...]] = {}
+        """Peer -> its entries, of each family."""
+        self._subnets: dict[Net, tuple[str, Ip | None]] = {}
+        """Subnet -> its peer, and how that is reached without encapsulation."""
+        self._extra: set[int] = set()
+        self._odd: dict[str, int] = {}
+        entries: tuple[Entry, ...] = (*state.routes, *state.neighbours, *state.fdb)
+        for entry in entries:
+            self._write(entry)
+
+    def hold(self, now: int, leases: Mapping[str, Iterable[Lease]]) -> None:
+        """Node -> all its leases, as they are from now on: of one that is gone none."""
+        for node, own in leases.items():
+            if node == self._node:
+                continue
+            for entries in self._of.pop(node, ()):
+                for one in entries:
+                    self._promised.pop(one, None)
+                    if one in self._there:
+                        self._extra.add(one)
+            own = tuple(own)
+            found = tuple(
+                tuple(map(hash, entries))
+                for _, entries in promised_of(self._node, self._vteps, own)
+            )
+            if found:
+                self._of[node] = found
+                self._subnets |= {one.pod_cidr or "": (node, one.public_ip) for one in own}
+            for entries in found:
+                for one in entries:
+                    self._promised[one] = node
+                    self._extra.discard(one)
+            self._judge(now, node)
+        self._judge_extra(now)
+
+    def apply(self, now: int, gone: bool, entry: News) -> None:
+        """One change of the node's tables."""
+        if not isinstance(entry, Route | Neighbour | FdbEntry):
+            return
+        concerned = self._erase(entry) if gone else self._write(entry)
+        if isinstance(entry, Route) and entry.destination in self._subnets:
+            concerned.add(self._subnets[entry.destination][0])
+        for node in concerned:
+            self._judge(now, node)
+        self._judge_extra(now)
+
+    def odd(self) -> Mapping[str, int]:
+        """Peers whose entries are not all there, and LEFTOVERS -> since when."""
+        return self._odd
+
+    def promises(self, entry: News) -> bool:
+        """Some lease promises just this entry."""
+        return hash(entry) in self._promised
+
+    def _write(self, entry: Entry) -> set[str]:
+        """Whom it concerns."""
+        key, value = hash(_key(entry)), hash(entry)
+        before = self._entries.get(key, value)
+        concerned = self._leave(before) if before != value else set()
+        self._entries[key] = value
+        self._there.add(value)
+        if isinstance(entry, Route) and entry.ifindex not in self._indexes:
+            self._direct[entry.destination] = entry.gateway
+        if value in self._promised:
+            concerned.add(self._promised[value])
+        elif self._is_ours(entry):
+            self._extra.add(value)
+        return concerned
+
+    def _erase(self, entry: Entry) -> set[str]:
+        if isinstance(entry, Route):
+            self._direct.pop(entry.destination, None)
+        value = self._entries.pop(hash(_key(entry)), None)
+        return self._leave(value) if value is not None else set()
+
+    def _leave(self, value: int) -> set[str]:
+        self._there.discard(value)
+        self._extra.discard(value)
+        return {self._promised[value]} if value in self._promised else set()
+
+    def _is_ours(self, entry: Entry) -> bool:
+        """At a VTEP, and of the sort that flanneld writes."""
+        if entry.ifindex not in self._indexes:
+            return False
+        if isinstance(entry, Route):
+            return entry.gateway is not None and entry.table == MAIN
+        if isinstance(entry, Neighbour):
+            return entry.state == "PERMANENT"
+        return entry.dst is not None
+
+    def _judge(self, now: int, node: str) -> None:
+        lacks = any(
+            not all(one in self._there for one in entries) for entries in self._of.get(node, ())
+        )
+        if lacks and any(
+            self._subnets.get(net) == (node, gateway) for net, gateway in self._direct.items()
+        ):
+            lacks = False  # routed directly: no entry is due
+        self._note(now, node, lacks)
+
+    def _judge_extra(self, now: int) -> None:
+        self._note(now, LEFTOVERS, bool(self._extra))
+
+    def _note(self, now: int, what: str, odd: bool) -> None:
+        if odd:
+            self._odd.setdefault(what, now)
+        else:
+            self._odd.pop(what, None)
+
+
+def _key(entry: Entry) -> tuple[object, ...]:
+    """What the kernel knows an entry by: a second one with it replaces the first."""
+    if isinstance(entry, Route):
+        return ("route", entry.table, entry.destination, entry.metric)
+    if isinstance(entry, Neighbour):
+        return ("neighbour", entry.ifindex, entry.ip)
+    return ("fdb", entry.ifindex, entry.mac)
