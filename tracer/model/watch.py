@@ -148,7 +148,7 @@ class Gap(Record, frozen=True, kw_only=True):
     """Packets at `after` since it began, those aside that may be under way."""
     missing: int
     first_ns: int
-    """By `sender`'s clock."""
+    """By `receiver`'s clock."""
     last_ns: int
 
 
