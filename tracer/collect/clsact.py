@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +25,8 @@ _PRIORITY = 1
 """In front of those that may end the classification, such as a CNI's."""
 _DIRECT_ACTION = 1
 _ETH_P_ALL = 0x0003
+_GONE = frozenset({errno.ENOENT, errno.EINVAL, errno.ENODEV})
+"""What the kernel says of a device, a qdisc or a filter that is not there any more."""
 
 
 class _Filter(NamedTuple):
@@ -60,13 +63,42 @@ class Filters:
                 code = errno.ENODEV
             raise OSError(code, os.strerror(code)) from error
 
+    def detach(self, ifindex: int) -> None:
+        """Remove this device's; one that has gone is no error."""
+        for found in self._own():
+            if found.ifindex == ifindex:
+                _remove(self._ipr, found)
+
+    def attached(self) -> frozenset[int]:
+        """Devices with a filter of this owner in both directions."""
+        found = Counter(one.ifindex for one in self._own())
+        return frozenset(ifindex for ifindex, count in found.items() if count > 1)
+
+    def take_over(self, other: "Filters", program_in: int, program_out: int) -> None:
+        """Replace each of the other owner's filters, in one step. Raises OSError."""
+        from pyroute2.netlink.exceptions import NetlinkError
+
+        have = {one.ifindex for one in self._own()}
+        for found in other._own():
+            if found.ifindex in have:
+                continue
+            name = self._name + (_CAME_WITH_US if found.name.endswith(_CAME_WITH_US) else "")
+            program = program_in if found.parent == _INGRESS else program_out
+            try:
+                self._put("replace-filter", found, program, name)
+            except NetlinkError as error:
+                if error.code not in _GONE:
+                    raise OSError(error.code, os.strerror(error.code)) from error
+
     def close(self) -> None:
         """Remove our filters, and the qdiscs that came with us and are empty."""
-        for found in _ours(self._ipr):
-            if found.name.rstrip(_CAME_WITH_US) == self._name:
-                _remove(self._ipr, found)
+        for found in self._own():
+            _remove(self._ipr, found)
         self._ipr.close()
         self._alive.close()
+
+    def _own(self) -> list[_Filter]:
+        return [one for one in _ours(self._ipr) if one.name.rstrip(_CAME_WITH_US) == self._name]
 
     def _qdisc_is_ours(self, ifindex: int) -> bool:
         from pyroute2.netlink.exceptions import NetlinkError
@@ -84,25 +116,28 @@ class Filters:
     def _add(self, ifindex: int, parent: int, program: int, name: str) -> None:
         from pyroute2.netlink.exceptions import NetlinkError
 
-        def add(priority: int) -> None:
-            self._ipr.tc(
-                "add-filter",
-                "bpf",
-                ifindex,
-                fd=program,
-                name=name,
-                parent=parent,
-                prio=priority,
-                protocol=_ETH_P_ALL,
-                flags=_DIRECT_ACTION,
-            )
-
+        place = _Filter(ifindex, parent, _PRIORITY, 0, 0, name)
         try:
-            add(_PRIORITY)
+            self._put("add-filter", place, program, name)
         except NetlinkError as error:
             if error.code not in (errno.EINVAL, errno.ENOENT, errno.EEXIST):
                 raise
-            add(0)  # that priority has a filter of another kind: the kernel chooses
+            # that priority has a filter of another kind: the kernel chooses
+            self._put("add-filter", place._replace(priority=0), program, name)
+
+    def _put(self, command: str, at: _Filter, program: int, name: str) -> None:
+        self._ipr.tc(
+            command,
+            "bpf",
+            at.ifindex,
+            handle=at.handle,
+            fd=program,
+            name=name,
+            parent=at.parent,
+            prio=at.priority,
+            protocol=_ETH_P_ALL,
+            flags=_DIRECT_ACTION,
+        )
 
 
 def cleanup() -> list[str]:
@@ -153,7 +188,7 @@ def _ours(ipr: "IPRoute") -> list[_Filter]:
 def _filters(ipr: "IPRoute", ifindex: int) -> Iterator[_Filter]:
     """The BPF filters of a device; of others, only that they are there (without a name)."""
     for parent in (_INGRESS, _EGRESS):
-        for message in ipr.get_filters(index=ifindex, parent=parent):
+        for message in _listed(ipr, ifindex, parent):
             if not message["handle"]:
                 continue  # the head of a chain, not a filter
             options: Any = message.get_attr("TCA_OPTIONS")
@@ -166,6 +201,17 @@ def _filters(ipr: "IPRoute", ifindex: int) -> Iterator[_Filter]:
                 message["handle"],
                 (options.get_attr("TCA_BPF_NAME") or "") if is_bpf else "",
             )
+
+
+def _listed(ipr: "IPRoute", ifindex: int, parent: int) -> list[Any]:
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        return list(ipr.get_filters(index=ifindex, parent=parent))
+    except NetlinkError as error:
+        if error.code not in _GONE:
+            raise
+        return []  # the device went away since the qdiscs were listed
 
 
 def _remove(ipr: "IPRoute", found: _Filter) -> bool:
@@ -185,6 +231,6 @@ def _remove(ipr: "IPRoute", found: _Filter) -> bool:
             ipr.tc("del", "clsact", found.ifindex)
             return True
     except NetlinkError as error:
-        if error.code not in (errno.ENOENT, errno.EINVAL, errno.ENODEV):
+        if error.code not in _GONE:
             raise
     return False

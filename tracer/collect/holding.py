@@ -4,7 +4,7 @@ import os
 import struct
 from collections.abc import Iterator
 
-from tracer.collect import counters, hooks, symbols
+from tracer.collect import counters, grace, hooks, run_time, symbols
 from tracer.collect.closing import Closing
 from tracer.collect.counters import DROP, HOOKS, Counted, Dropped
 from tracer.collect.expectations import NO_LEASE, Expectations
@@ -43,6 +43,7 @@ class Holding(Closing):
         self._program = program = loaded(wanted, slots, ring_bytes)
         self._callers = symbols.Callers()
         self._tracepoint, problem = open_tracepoint(program.freed)
+        self._close_tracepoint()  # nothing is counted before it is attached somewhere
         self.problems = tuple(one for one in (program.problem, problem) if one is not None)
         self._hooks = [
             (device, hooks.Hooks(program.hooks[into], program.hooks[out], prefer=prefer))
@@ -54,17 +55,47 @@ class Holding(Closing):
         """Detach from everything, and give all back."""
         for _, attached in self._hooks:
             attached.close()
-        if self._tracepoint is not None:
-            os.close(self._tracepoint)
-        for one in self._program.maps.values():
-            one.close()
-        self._program.close_programs()
+        self._close_tracepoint()
+        self._program.close()
 
     def attach(self, point: AttachedPoint) -> None:
-        """Watch a device. Raises OSError(ENODEV) when it has gone, NotPermitted, CollectFailed."""
+        """Watch a device; one that is watched stays so, and one of another role changes it.
+
+        Raises OSError(ENODEV) when it has gone, NotPermitted, CollectFailed.
+        """
+        for device, at in self._hooks:
+            if device is not point.device:
+                at.detach(point.ifindex)
         for device, at in self._hooks:
             if device is point.device:
                 at.attach(point.ifindex)
+        self._open_tracepoint()
+
+    def detach(self, ifindex: int) -> None:
+        """Leave a device; one that has gone, or was never watched, is no error."""
+        for _, at in self._hooks:
+            at.detach(ifindex)
+
+    def attached(self) -> frozenset[int]:
+        """Numbers of the devices that are watched, as the kernel has it.
+
+        A device that has gone is not among them, also where a new one has its number.
+        """
+        return frozenset().union(*(at.attached() for _, at in self._hooks))
+
+    def replaced_by(self, other: "Holding") -> None:
+        """Put the other's programs in the place of ours; it holds its leases already.
+
+        At each hook in one step: every packet is counted by one of the two, and for each hook our
+        counts and the other's add up. (A packet that the kernel frees meanwhile may be counted by
+        both.) Ours are complete afterwards: read counters and records a last time, then close.
+        Raises NotPermitted, CollectFailed: close both then.
+        """
+        for (_, mine), (_, its) in zip(self._hooks, other._hooks, strict=True):
+            its.take_over(mine)
+        other._open_tracepoint()
+        self._close_tracepoint()
+        grace.wait()
 
     def hold(self, held: Held) -> None:
         """Hold packets against these leases from now on; they must fit the shape."""
@@ -74,6 +105,13 @@ class Holding(Closing):
         """Record one packet in so many; 0: none."""
         threshold = _SAMPLES_OF // one_in if one_in else 0
         self._program.maps["sampling"].put(_FIRST, struct.pack("=Q", threshold))
+
+    def run_ns(self) -> int:
+        """What our programs have taken of the CPUs, in nanoseconds, in all that was measured.
+
+        Measured is while bpf_stats is on (collect/run_time.py). Raises OSError.
+        """
+        return run_time.of(self._program.programs())
 
     def program(self, hook: str) -> int:
         """The descriptor of a hook's program, for those who run it by hand."""
@@ -130,3 +168,12 @@ class Holding(Closing):
         if "drops_left_out" not in self._program.maps:
             return 0
         return counters.total(self._program.maps["drops_left_out"].get(_FIRST))
+
+    def _open_tracepoint(self) -> None:
+        if self._tracepoint is None:
+            self._tracepoint, _ = open_tracepoint(self._program.freed)
+
+    def _close_tracepoint(self) -> None:
+        if self._tracepoint is not None:
+            os.close(self._tracepoint)
+            self._tracepoint = None

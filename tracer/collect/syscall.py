@@ -27,9 +27,12 @@ MAP_DELETE_ELEM = 3
 MAP_GET_NEXT_KEY = 4
 PROG_LOAD = 5
 PROG_TEST_RUN = 10
+OBJ_GET_INFO_BY_FD = 15
 RAW_TRACEPOINT_OPEN = 17
 MAP_LOOKUP_BATCH = 24
 LINK_CREATE = 28
+LINK_UPDATE = 29
+ENABLE_STATS = 32
 
 _ATTR = 144
 """Longer than any `union bpf_attr` used here; the kernel wants the rest to be zero."""
@@ -57,6 +60,16 @@ def bpf(command: int, attributes: bytes) -> tuple[int, bytes]:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return result, attr.raw
+
+
+def info(fd: int, size: int) -> bytes:
+    """What the kernel tells of a program or a link, cut to `size` bytes. Raises OSError.
+
+    What a kernel is too old to tell is nought.
+    """
+    buffer = ctypes.create_string_buffer(size)
+    bpf(OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, size, address(buffer)))
+    return buffer.raw
 
 
 def address(buffer: "ctypes.Array[ctypes.c_char]") -> int:

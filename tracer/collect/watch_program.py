@@ -1,24 +1,26 @@
 """The programs of bpf/watch.c in the kernel: compiled for one shape, loaded, not yet attached."""
 
-import mmap
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tracer.collect import bpf, btf, symbols
+import msgspec
+
+from tracer.collect import handed
 from tracer.collect.capabilities import insist
 from tracer.collect.counters import DEVIATIONS_SIZE, HOOKS, TALLIES_SIZE
 from tracer.collect.expectations import EXPECTATION
-from tracer.collect.freed import freed_flags
 from tracer.collect.layout import RECORD
 from tracer.collect.maps import Map
 from tracer.collect.ring import Ring
-from tracer.collect.shape import Shape, flags
+from tracer.collect.shape import Shape
+from tracer.model.record import Record
 
 MOST_DROPS = 4096
 """Peers times reasons times functions; what finds no room is counted."""
 
-_VALUES = {
+MAPS = {
     "peers4": 4,
     "peers6": 4,
     "expected": EXPECTATION.size,
@@ -29,8 +31,27 @@ _VALUES = {
     "lost": 8,
 }
 """Bytes of a value of each map."""
-_OF_DROPS = {"drops": 8, "drops_left_out": 8}
-_PER_CPU = {"tallies", "lost", *_OF_DROPS}
+MAPS_OF_DROPS = {"drops": 8, "drops_left_out": 8}
+_PER_CPU = {"tallies", "lost", *MAPS_OF_DROPS}
+
+
+class Order(Record, frozen=True, kw_only=True):
+    """What is to be compiled."""
+
+    shape: Shape
+    slots: int
+    ring_bytes: int
+
+
+class Made(Record, frozen=True, kw_only=True, tag="made"):
+    """What came of it. Beside it come descriptors: of HOOKS, of the tracepoint's, of the maps."""
+
+    maps: tuple[str, ...]
+    """The ring is the last."""
+    freed: bool
+    """There is a program for the tracepoint."""
+    reasons: dict[int, str]
+    problem: str | None
 
 
 class WatchProgram(NamedTuple):
@@ -47,44 +68,51 @@ class WatchProgram(NamedTuple):
     problem: str | None
     """Why drops are not seen."""
 
-    def close_programs(self) -> None:
-        """Those that are attached stay so."""
-        for program in (*self.hooks.values(), self.freed):
-            if program is not None:
-                os.close(program)
+    def programs(self) -> tuple[int, ...]:
+        """All of them."""
+        return (*self.hooks.values(), *(() if self.freed is None else (self.freed,)))
+
+    def close(self) -> None:
+        """Give everything back but the ring, which goes with its object."""
+        for one in self.maps.values():
+            one.close()
+        for program in self.programs():
+            os.close(program)
 
 
 def loaded(wanted: Shape, slots: int, ring_bytes: int) -> WatchProgram:
-    """In this network namespace, whose drops are counted.
+    """In this thread's network namespace, whose drops are counted. By a child process.
 
-    Raises NotSupported, NotPermitted.
+    Raises NotSupported, NotPermitted, CollectFailed.
     """
     insist()
-    types = btf.load()
-    reasons = symbols.reasons(types)
-    drops = freed_flags(types, reasons)
-    definitions = [
-        f"-DRING_PAGES={ring_bytes // mmap.PAGESIZE}",
-        f"-DDROPS={MOST_DROPS}",
-        f"-DNETNS(n)=((n)=={os.stat('/proc/thread-self/ns/net').st_ino}u)",
-        *flags(wanted, slots),
-        *drops.flags,
-    ]
-    sizes = _VALUES | (_OF_DROPS if drops.flags else {})
-    module = bpf.compile_source(bpf.source("watch.c"), definitions)
-    try:
-        hooks = {name: bpf.load(module, name, "SCHED_CLS") for name in HOOKS}
-        freed = bpf.load(module, "flantrace_freed", "RAW_TRACEPOINT") if drops.flags else None
-        return WatchProgram(
-            {name: os.dup(program) for name, program in hooks.items()},
-            None if freed is None else os.dup(freed),
-            {
-                name: Map(os.dup(module[name.encode()].map_fd), size, per_cpu=name in _PER_CPU)
-                for name, size in sizes.items()
-            },
-            Ring(os.dup(module[b"ring"].map_fd), ring_bytes, RECORD.size),
-            reasons if drops.reasons else {},
-            drops.problem,
-        )
-    finally:
-        module.cleanup()  # frees LLVM's memory; the descriptors are copies
+    order = Order(shape=wanted, slots=slots, ring_bytes=ring_bytes)
+    text, fds = handed.handed_over(
+        "tracer.collect.watch_compiler",
+        msgspec.json.encode(order),
+        doing="compile the BPF programs",
+    )
+    with contextlib.ExitStack() as stack:
+        for fd in fds:
+            stack.callback(os.close, fd)
+        answer = msgspec.json.decode(text, type=Made | handed.Refused)
+        if isinstance(answer, handed.Refused):
+            raise answer.error()
+        stack.pop_all()
+    return _whole(answer, fds, ring_bytes)
+
+
+def _whole(made: Made, fds: Sequence[int], ring_bytes: int) -> WatchProgram:
+    """The descriptors, by what they are."""
+    left = iter(fds)
+    return WatchProgram(
+        {hook: next(left) for hook in HOOKS},
+        next(left) if made.freed else None,
+        {
+            name: Map(next(left), (MAPS | MAPS_OF_DROPS)[name], per_cpu=name in _PER_CPU)
+            for name in made.maps[:-1]
+        },
+        Ring(next(left), ring_bytes, RECORD.size),
+        made.reasons,
+        made.problem,
+    )
