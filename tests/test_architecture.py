@@ -39,6 +39,7 @@ HOMES = {
     "dpkt": {"capture/"},
     "jinja2": {"render/html.py"},
     "pcapng": {"capture/"},
+    "prometheus_client": {"watching/metrics.py"},
     "yaml": {"install/as_yaml.py"},
     "pyroute2": {"collect/clsact.py", "lab/"},
     "starlette": {"lab/apiserver/"},
