@@ -49,6 +49,10 @@ class Style:
         codes = ";".join(_CODES[name] for name in names)
         return f"\x1b[{codes}m{text}\x1b[0m"
 
+    def painted(self, text: str, *names: str) -> str:
+        """A text in the looks of those names: red, green, yellow, dim, bold; none: as it is."""
+        return self._paint(text, *names) if names else text
+
     def outcome(self, outcome: Outcome, *, fault: bool) -> str:
         """The verdict's word. A fault is red even where everything arrived."""
         name = "red" if fault and outcome is Outcome.DELIVERED else _VERDICT[outcome]
