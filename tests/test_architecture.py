@@ -35,6 +35,7 @@ HOMES = {
     "kubernetes": {"collect/kube.py"},
     "urllib3": {"collect/kube.py"},
     "click": {"cli/"},
+    "curses": {"cli/screen.py"},
     "tabulate": {"render/", "lab/", "cli/"},
     "dpkt": {"capture/"},
     "jinja2": {"render/html.py"},

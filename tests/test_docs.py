@@ -21,7 +21,7 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 def typed_and_said(block: str) -> str:
     """What was typed, and what came.
 
-    `CASE`, `matrix:CASE`, `predict:CASE`, `diff:CASE:CASE`, or `doctor`.
+    `CASE`, `matrix:CASE`, `predict:CASE`, `diff:CASE:CASE`, `doctor`, `top` or `watch`.
     """
     kind, _, cases = block.partition(":")
     if kind == "diff":
@@ -35,6 +35,9 @@ def typed_and_said(block: str) -> str:
         return "$ flantrace predict pod-a pod-b\n" + (CASES / cases / "predict.txt").read_text()
     if kind == "doctor":
         return "$ flantrace doctor\n" + (ROOT / "tests" / "render" / "checkup.txt").read_text()
+    if kind in ("top", "watch"):
+        file = {"top": "top-100xany.txt", "watch": "watch.txt"}[kind]
+        return f"$ flantrace {kind}\n" + (ROOT / "tests" / "render" / file).read_text()
     if spares(block) and not block.startswith("healthy"):
         return "$ flantrace check\n" + (CASES / block / "check.txt").read_text()
     return "$ flantrace pod-a pod-b\n" + (CASES / block / "trace.txt").read_text()

@@ -24,6 +24,7 @@ from tracer.cli.predict import predict
 from tracer.cli.redact import redact
 from tracer.cli.replay import replay
 from tracer.cli.report import report
+from tracer.cli.top import top
 from tracer.cli.trace import trace
 from tracer.cli.words import arranged
 from tracer.errors import FlantraceError
@@ -44,7 +45,7 @@ def flantrace() -> None:
 
 
 COMMANDS = (
-    trace, check, predict, doctor, install, uninstall, replay, report, diff, explain, redact,
+    trace, check, top, predict, doctor, install, uninstall, replay, report, diff, explain, redact,
     import_,
 )  # fmt: skip
 """In the order in which people meet them."""
