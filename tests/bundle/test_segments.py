@@ -85,6 +85,16 @@ def test_at_the_limit_of_size_the_oldest_goes(tmp_path: Path) -> None:
     assert segments.noted() == ()
 
 
+@pytest.mark.parametrize(("spare", "left"), [(0, 2), (-1, 1)])
+def test_the_limit_of_size_is_one_to_the_byte(tmp_path: Path, spare: int, left: int) -> None:
+    every = [at(number) for number in range(3)]
+    most = sum(len(packed(one)) for one in every[1:]) + spare
+    segments = ring(tmp_path, most_bytes=most)
+    for one in every:
+        assert isinstance(segments.write(one, pinned=False), Path)
+    assert len(segments.kept()) == left
+
+
 def test_at_the_limit_of_size_pinned_ones_go_last_and_it_says_so(tmp_path: Path) -> None:
     segments = ring(tmp_path, most_bytes=2 * ONE + ONE // 2)
     incident = written(segments, 0, pinned=True)
