@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import packets as p
-from tracer.core.sampling import hash_of, is_sample
+from tracer.core.sampling import LEAST_OFTEN, MOST_OFTEN, adapted, hash_of, is_sample
 
 A, B = "10.244.1.5", "10.244.2.7"
 A6, B6 = "fd00:10:244:1::5", "fd00:10:244:2::7"
@@ -75,3 +77,62 @@ def test_a_later_fragment_is_hashed_by_its_own_header() -> None:
 def test_a_packet_that_is_cut_off_after_its_header_is_hashed_without_more() -> None:
     packet = p.ipv4(A, B, p.TCP, p.tcp(1, 2, 3, p.ACK))
     assert hash_of(packet[:20]) == hash_of(packet[:24]) != hash_of(packet)
+
+
+MOST = 0.01
+
+
+def settled(one_in: int, costs: Callable[[int], float], rounds: int = 60) -> list[int]:
+    """What is chosen round by round, where sampling costs as `costs` tells."""
+    chosen = []
+    for _ in range(rounds):
+        one_in = adapted(one_in, costs(one_in), MOST)
+        chosen.append(one_in)
+    return chosen
+
+
+def costing(base: float, of_one: float) -> Callable[[int], float]:
+    """`base`: of counting, whatever is sampled; `of_one`: more, if every packet were a sample."""
+    return lambda one_in: base + (of_one / one_in if one_in else 0)
+
+
+@given(base=st.floats(0, 0.0099), of_one=st.floats(0, 5000), begin=st.integers(0, 2 * LEAST_OFTEN))
+def test_steady_traffic_settles_below_what_it_may_cost(
+    base: float, of_one: float, begin: int
+) -> None:
+    costs = costing(base, of_one)
+    *_, before, last = settled(begin, costs)
+    assert before == last, "it does not swing"
+    assert costs(last) <= MOST
+    assert last == 0 or MOST_OFTEN <= last <= LEAST_OFTEN or last == begin
+
+
+@given(of_one=st.floats(0.01, 5000), begin=st.sampled_from([16, 1024, LEAST_OFTEN]))
+def test_as_many_are_samples_as_it_may_cost_but_for_a_factor_of_five(
+    of_one: float, begin: int
+) -> None:
+    costs = costing(0, of_one)
+    last = settled(begin, costs)[-1]
+    assert last == MOST_OFTEN or costs(last) >= MOST * 0.2
+
+
+def test_too_much_is_too_much_within_ten_rounds() -> None:
+    costs = costing(0, 1000)
+    chosen = settled(MOST_OFTEN, costs, rounds=10)
+    assert costs(chosen[-1]) <= MOST
+
+
+def test_one_moment_of_much_traffic_is_forgotten_after_two() -> None:
+    calm = costing(0, 0.3)
+    before = settled(1024, calm)[-1]
+    after = adapted(before, 50 * MOST, MOST)
+    assert after == 4 * before
+    assert settled(after, calm, rounds=2)[-1] == before
+
+
+def test_no_samples_where_counting_alone_costs_too_much_and_again_when_it_does_not() -> None:
+    chosen = settled(64, costing(2 * MOST, 1))
+    assert chosen[-1] == 0
+    assert chosen.index(0) < 20
+    assert settled(0, costing(0.6 * MOST, 0))[-1] == 0, "it is not known what the first would cost"
+    assert settled(0, costing(0.001, 0))[-1] == MOST_OFTEN

@@ -83,16 +83,9 @@ class Overlay:
             f"addr add 10.244.{number}.1/24 dev cni0",
             "link set cni0 up",
             "link set vpod master cni0 up",
-            f"link add flannel.1 address {MACS[number]} mtu 1450 type vxlan id 1"
-            f" local 192.0.2.1{number} dev eth0 dstport 8472 nolearning",
-            f"addr add 10.244.{number}.0/32 dev flannel.1",
-            "link set flannel.1 up",
-            f"route add 10.244.{other}.0/24 via 10.244.{other}.0 dev flannel.1 onlink",
-            f"neigh add 10.244.{other}.0 lladdr {MACS[other]} dev flannel.1 nud permanent",
             ns=node,
         )
-        fdb = f"fdb add {MACS[other]} dev flannel.1 dst 192.0.2.1{other} self permanent"
-        subprocess.run(["bridge", "-n", node, *fdb.split()], check=True)
+        self.vtep_up(number, other)
         ip(
             "link set lo up",
             f"addr add 10.244.{number}.2/24 dev eth0",
@@ -102,6 +95,21 @@ class Overlay:
         )
         with inside(node):
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
+    def vtep_up(self, number: int, other: int, index: str = "") -> None:
+        """Make flannel.1 with its tables; `index 7`: the number that it is to have."""
+        node = self.node(number)
+        ip(
+            f"link add flannel.1 {index} address {MACS[number]} mtu 1450 type vxlan id 1"
+            f" local 192.0.2.1{number} dev eth0 dstport 8472 nolearning",
+            f"addr add 10.244.{number}.0/32 dev flannel.1",
+            "link set flannel.1 up",
+            f"route add 10.244.{other}.0/24 via 10.244.{other}.0 dev flannel.1 onlink",
+            f"neigh add 10.244.{other}.0 lladdr {MACS[other]} dev flannel.1 nud permanent",
+            ns=node,
+        )
+        fdb = f"fdb add {MACS[other]} dev flannel.1 dst 192.0.2.1{other} self permanent"
+        subprocess.run(["bridge", "-n", node, *fdb.split()], check=True)
 
     def points(self, number: int) -> list[AttachedPoint]:
         """All devices of a node that packets pass."""

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from array import array
 from collections.abc import Sequence
 
 from tracer.errors import CollectFailed, FlantraceError, NotPermitted, NotSupported
@@ -44,9 +45,7 @@ class Refused(Record, frozen=True, tag="refused"):
         return cls(type(error).__name__, error.what, error.where, error.hint)
 
 
-def handed_over(
-    module: str, order: bytes, *, doing: str, limit_s: float = LIMIT_S
-) -> tuple[bytes, list[int]]:
+def handed_over(module: str, order: bytes, *, doing: str) -> tuple[bytes, list[int]]:
     """Run a module of ours; its answer, and the descriptors, which are the caller's to close.
 
     `doing`: what is done there, for the error. Raises CollectFailed when no answer comes.
@@ -57,16 +56,16 @@ def handed_over(
         with theirs:
             process = _started(module, theirs, said.fileno(), doing)
         try:
-            ours.settimeout(limit_s)
+            ours.settimeout(LIMIT_S)
             ours.send(order)
-            answer, fds, flags, _ = socket.recv_fds(ours, LARGEST, _MOST, socket.MSG_CMSG_CLOEXEC)
+            answer, fds, whole = _received(ours)
         except (BrokenPipeError, ConnectionResetError):
-            answer, fds, flags = b"", [], 0
+            answer, fds, whole = b"", [], True
         except TimeoutError:
-            raise _failed(module, doing, f"it takes longer than {limit_s:g} s") from None
+            raise _failed(module, doing, f"it takes longer than {LIMIT_S:g} s") from None
         finally:
             code = _ended(process)
-        if flags & socket.MSG_CTRUNC:
+        if not whole:
             _close(fds)
             raise _failed(module, doing, "this process may not open as many files (ulimit -n)")
         if not answer:
@@ -79,6 +78,20 @@ def handed_over(
 def hand_over(to: socket.socket, answer: bytes, fds: Sequence[int]) -> None:
     """The child's side: answer once. Raises OSError when nobody waits any more."""
     socket.send_fds(to, [answer], list(fds))
+
+
+def _received(ours: socket.socket) -> tuple[bytes, list[int], bool]:
+    """The answer, its descriptors, and whether these are all.
+
+    socket.recv_fds of Python 3.11 forgets its flags: whatever we run later would inherit them.
+    """
+    fds = array("i")
+    room = socket.CMSG_LEN(_MOST * fds.itemsize)
+    answer, beside, flags, _ = ours.recvmsg(LARGEST, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in beside:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return answer, fds.tolist(), not flags & socket.MSG_CTRUNC
 
 
 def _started(

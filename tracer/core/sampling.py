@@ -6,6 +6,15 @@ RFC 5475.
 
 from struct import unpack_from
 
+MOST_OFTEN, LEAST_OFTEN = 1 << 4, 1 << 20
+"""Between these `--sample auto` chooses: one packet in so many."""
+
+_COMES_BACK_BELOW = 0.4
+"""Of what it may cost. Twice as many samples cost at most twice as much: still below it all."""
+
+_LARGEST_STEP = 4
+"""A moment of much traffic is no reason to see next to nothing for minutes."""
+
 _WORD = 0xFFFFFFFF
 _ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 _LATER_FRAGMENT = 0x1FFF
@@ -14,6 +23,28 @@ _LATER_FRAGMENT = 0x1FFF
 def is_sample(packet: bytes, one_in: int) -> bool:
     """Whether an inner IP packet is recorded where one in so many is; 0: none is."""
     return one_in > 0 and hash_of(packet) < (1 << 32) // one_in
+
+
+def adapted(one_in: int, overhead: float, most: float) -> int:
+    """One packet in so many from now on; 0: none, when even the fewest cost too much.
+
+    `overhead`: the part of one CPU that the programs took while it was one in `one_in`, counting
+    and holding included; `most`: what they may take. Fewer as soon as it is too much, more only
+    where twice as many could not be; in between it stays, so that steady traffic settles.
+    """
+    if overhead > most:
+        if not one_in or one_in >= LEAST_OFTEN:
+            return 0
+        times = 2 if overhead <= 2 * most else _LARGEST_STEP
+        return min(max(_power(one_in) * times, MOST_OFTEN), LEAST_OFTEN)
+    if overhead < _COMES_BACK_BELOW * most:
+        return max(_power(one_in) // 2, MOST_OFTEN) if one_in else LEAST_OFTEN
+    return one_in
+
+
+def _power(number: int) -> int:
+    """The power of two that is not above it."""
+    return 1 << number.bit_length() - 1
 
 
 def hash_of(packet: bytes) -> int:
