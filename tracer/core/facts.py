@@ -7,6 +7,8 @@ never guess, never crash.
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 
+from msgspec.structs import replace
+
 from tracer.core.leases import NetConfRead, leases, net_conf
 from tracer.core.tables import Tables
 from tracer.model.bundle import AgentEnd, Bundle
@@ -35,10 +37,16 @@ class MissingFact(Exception):
 class Facts:
     """Leases, objects and tables of one bundle, by name."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    assumed: frozenset[str] = frozenset()
+    """Nodes that were not read and stand as their leases say (core/assumed.py)."""
+
+    def __init__(self, bundle: Bundle, like: "Facts | None" = None) -> None:
+        """`like`: facts of a bundle with the same leases and configuration."""
         self.bundle = bundle
-        self.leases: tuple[Lease, ...] = leases(bundle.cluster)
-        self.net_conf: NetConfRead | None = net_conf(bundle.cluster, bundle.nodes.values())
+        self.leases: tuple[Lease, ...] = like.leases if like else leases(bundle.cluster)
+        self.net_conf: NetConfRead | None = (
+            like.net_conf if like else net_conf(bundle.cluster, bundle.nodes.values())
+        )
         self._lease = {(lease.node, lease.family): lease for lease in reversed(self.leases)}
         self._nodes = {node.name: node for node in reversed(bundle.cluster.nodes)}
         self._flannel = {pod.node: pod for pod in reversed(bundle.cluster.flannel_pods)}
@@ -54,6 +62,13 @@ class Facts:
         }
         """Node -> what could not be read there, and why."""
         self._tables: Callable[[str], Tables] = tables_of
+
+    def beside(self, state: NodeState) -> "Facts":
+        """The same, with a node that was not read, and is assumed to be like this."""
+        nodes = {**self.bundle.nodes, state.node: state}
+        facts = Facts(replace(self.bundle, nodes=nodes), like=self)
+        facts.assumed = self.assumed | {state.node}
+        return facts
 
     @cached_property
     def vni(self) -> int:

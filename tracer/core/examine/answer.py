@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from tracer.core.examine.beyond import Beyond
 from tracer.core.facts import Facts
 from tracer.core.words import programs, said_of
 from tracer.model.diagnosis import Finding, Severity
@@ -27,6 +28,7 @@ class Told(NamedTuple):
     ways: int
     doubts: Mapping[str, int]
     """Why ways could not be followed to the end -> how many for that."""
+    beyond: Beyond
 
 
 def answer(told: Told) -> tuple[str, int]:
@@ -58,12 +60,22 @@ def _faults(told: Told, errors: Sequence[Finding], dead: Sequence[Reach]) -> str
 
 def _harm(told: Told, dead: Sequence[Reach]) -> str:
     if not told.ways:
-        return "what it stops could not be followed"
+        return _harm_beyond(told.beyond)
     if not dead and told.stopped:
         return f"{len(told.stopped):,} of {told.ways:,} ways between nodes could not be followed"
     if not dead:
         return "by the tables all ways between nodes work"
     return f"{len(dead):,} of {told.ways:,} ways between nodes do not work"
+
+
+def _harm_beyond(beyond: Beyond) -> str:
+    """Of one node by itself, by what its peers' leases say."""
+    if not beyond.followed:
+        return "what it stops could not be followed"
+    if not beyond.stopped:
+        return "by the leases and its tables its ways to other nodes work"
+    count = f"{beyond.stopped} of {beyond.followed}"
+    return f"{count} ways to and from its peers do not work by their leases"
 
 
 def _were_not_read(unread: Sequence[str], told: Told) -> str:
@@ -97,11 +109,14 @@ def remarks(told: Told) -> Iterator[str]:
         )
     if bundle.check is not None and not bundle.check.agents:
         yield "Nothing ran on the nodes: only what the API shows was compared."
-    elif told.read:
+    elif told.read and bundle.watched is None:
         yield (
             "No packet was sent: what lies between the nodes is in no table. flantrace POD_A POD_B"
             " follows one."
         )
+    if told.beyond.peers:
+        named = ", ".join(told.beyond.peers)
+        yield f"Not read, and taken to be as their leases say: {named}."
     yield from _doubts(told)
     yield from _for_another(told)
     yield from (line for node in told.read for line in programs(told.facts.state(node)))

@@ -21,6 +21,8 @@ from tracer.model.diagnosis import Finding, Severity, Skipped
 KEPT = 4
 """Failed ways that are kept for the rules of one node, and for which these are asked in vain."""
 
+NAMELESS = frozenset(slug(rule) for rule in LAST)
+"""What is said where no rule knows."""
 
 BY_REQUEST = "state of the nodes: nothing was to run on them"
 """What is missing where only the API was to be asked."""
@@ -69,13 +71,8 @@ class Asking:
             self._ask(rule, view)
 
     def findings(self) -> tuple[Finding, ...]:
-        """What stops packets first, then by severity, then in the catalogue's order of causes."""
-        places = {slug(rule): place for place, rule in enumerate(CATALOGUE)}
-        weights = list(Severity)
-        known = self._without_ignorance(one_for_same(self._found.values()))
-        return tuple(
-            sorted(known, key=lambda f: (not f.explains, weights.index(f.severity), places[f.rule]))
-        )
+        """In their order."""
+        return in_order(self._without_ignorance(one_for_same(self._found.values())))
 
     def skipped(self) -> tuple[Skipped, ...]:
         """Rules that lacked a fact, and the fact."""
@@ -104,18 +101,30 @@ class Asking:
             missing = fact.missing if self._agents else BY_REQUEST
             self._skipped[Skipped(rule=slug(rule), missing=missing)] = None
             return ()
+        self.take(told)
+        return told
+
+    def take(self, told: Iterable[Finding]) -> None:
+        """Keep of what was found each fault of a node once: that which explains, else the first."""
         for finding in told:
             key = (finding.rule, finding.node)
             if key not in self._found or (finding.explains and not self._found[key].explains):
                 self._found[key] = finding
-        return told
 
     def _without_ignorance(self, findings: Iterable[Finding]) -> list[Finding]:
         """A node's rule may explain what no way's rule did."""
         known = list(findings)
-        nameless = {slug(rule) for rule in LAST}
-        explained = {f.node for f in known if f.explains and f.rule not in nameless}
-        return [f for f in known if f.rule not in nameless or f.node not in explained]
+        explained = {f.node for f in known if f.explains and f.rule not in NAMELESS}
+        return [f for f in known if f.rule not in NAMELESS or f.node not in explained]
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What stops packets first, then by severity, then in the catalogue's order of causes."""
+    places = {slug(rule): place for place, rule in enumerate(CATALOGUE)}
+    weights = list(Severity)
+    return tuple(
+        sorted(findings, key=lambda f: (not f.explains, weights.index(f.severity), places[f.rule]))
+    )
 
 
 def _explained(told: Iterable[Finding]) -> bool:

@@ -23,11 +23,16 @@ def requests(facts: Facts, census: Census, nodes: Iterable[str]) -> Iterator[Req
     """What is to be predicted: one request for each pair; its reply is the other direction."""
     names = [node for node in nodes if _address(facts, node, census.family) is not None]
     for sender, receiver in _pairs(names, census):
-        ends = (
-            _end(facts, sender, census, census.odd.get((receiver, sender))),
-            _end(facts, receiver, census, census.odd.get((sender, receiver))),
-        )
-        yield Request(source=ends[0], destination=ends[1], plan=PLAN, predict=True)
+        yield request(facts, census, sender, receiver)
+
+
+def request(facts: Facts, census: Census, sender: str, receiver: str) -> Request:
+    """What is to be predicted of one pair of nodes."""
+    ends = (
+        _end(facts, sender, census, census.odd.get((receiver, sender))),
+        _end(facts, receiver, census, census.odd.get((sender, receiver))),
+    )
+    return Request(source=ends[0], destination=ends[1], plan=PLAN, predict=True)
 
 
 def _pairs(names: list[str], census: Census) -> Iterator[tuple[str, str]]:

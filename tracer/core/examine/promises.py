@@ -1,6 +1,6 @@
 """Leases that cannot all be right, where the nodes were not read: the API alone shows it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tracer.core.examine.pairs import api_end
 from tracer.core.facts import Facts
@@ -11,7 +11,7 @@ MOST = 32
 """Contradicting pairs that are looked at, of each kind."""
 
 
-def contradictions(facts: Facts, nodes: tuple[str, ...]) -> Iterator[Request]:
+def contradictions(facts: Facts, nodes: Iterable[str]) -> Iterator[Request]:
     """A pair for each two nodes, of which one was not read, that publish the same or unlike things.
 
     The same public address or VtepMAC; another VNI or backend than most.

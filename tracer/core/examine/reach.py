@@ -6,16 +6,14 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from tracer.core.case import WayView
+from tracer.core.examine.asking import NAMELESS
 from tracer.core.examine.census import Census
-from tracer.core.rules.catalogue import LAST, slug
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Reach
 from tracer.model.path import Outcome, Path
 
 Key = tuple[int, str, str]
 """(family, sender, receiver)."""
-
-NAMELESS = frozenset(slug(rule) for rule in LAST)
 
 
 class Reached:

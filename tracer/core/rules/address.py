@@ -206,8 +206,8 @@ def neigh_stale_one_node(way: WayView) -> Finding | None:
         severity=Severity.ERROR,
         node=way.sender,
         device=crossing.vtep.ifname,
-        sentence=f"{way.sender}'s neighbour entry for {way.receiver} has a MAC that neither"
-        f" {way.receiver}'s lease nor its {vtep.ifname} has.",
+        sentence=f"{way.sender}'s neighbour entry for {way.receiver} has a MAC that"
+        f" {_whose_it_is_not(way, vtep)}.",
         evidence=(
             *proof.macs(way, crossing, vtep, "programmed"),
             *_elsewhere(others, crossing, vtep),
@@ -225,6 +225,12 @@ def neigh_stale_one_node(way: WayView) -> Finding | None:
         way=way.way,
         explains=misaddressed(way) or (crossing.fdb is None and stuck_at_sender(way)),
     )
+
+
+def _whose_it_is_not(way: WayView, vtep: Link) -> str:
+    if way.receiver in way.case.facts.assumed:
+        return f"{way.receiver}'s lease has not"
+    return f"neither {way.receiver}'s lease nor its {vtep.ifname} has"
 
 
 def _write_entries(way: WayView, crossing: Crossing, mac: Mac) -> tuple[str, ...]:

@@ -34,13 +34,15 @@ def wrong_interface(way: WayView) -> Finding | None:
     if not stops and not unrouted and not _doubtful(way, answer):
         return None
     holder = _holder(way, lease.public_ip)
-    name = holder[1].ifname if holder is not None else "another interface"
+    if way.receiver in way.case.facts.assumed:
+        holder = None
+    whose = "no InternalIP of it" if holder is None else f"the address of its {holder[1].ifname}"
     return Finding(
         rule="wrong-interface",
         severity=Severity.ERROR if stops or unrouted else Severity.WARNING,
         node=way.receiver,
-        device=name if holder is not None else None,
-        sentence=f"{way.receiver} publishes {lease.public_ip}, the address of its {name}, and"
+        device=holder[1].ifname if holder is not None else None,
+        sentence=f"{way.receiver} publishes {lease.public_ip}, {whose}, and"
         f" {way.sender} {'has no route to it' if unrouted else 'does not reach it'}.",
         evidence=(
             *_addresses(way, inside),

@@ -21,7 +21,10 @@ def macs(way: WayView, crossing: Crossing | None, vtep: Link, odd: str) -> tuple
         rows.append(("programmed", crossing.mac, source))
     else:
         rows.append(("programmed", "not known", f"the state of {way.sender} was not read"))
-    rows.append(("actual", vtep.mac, f"{way.receiver} link {vtep.ifname}"))
+    if way.receiver in way.case.facts.assumed:
+        rows.append(("actual", "not known", f"the state of {way.receiver} was not read"))
+    else:
+        rows.append(("actual", vtep.mac, f"{way.receiver} link {vtep.ifname}"))
     if way.wire_mac is not None and not way.case.predicted:
         rows.append(("wire", way.wire_mac, f"inner frames that came in at {way.receiver}"))
     return tuple(
