@@ -33,15 +33,12 @@ def wrong_interface(way: WayView) -> Finding | None:
     stops = _ended_on_underlay(way, unrouted, inside)
     if not stops and not unrouted and not _doubtful(way, answer):
         return None
-    holder = _holder(way, lease.public_ip)
-    if way.receiver in way.case.facts.assumed:
-        holder = None
-    whose = "no InternalIP of it" if holder is None else f"the address of its {holder[1].ifname}"
+    device, whose = _device_and_words(way)
     return Finding(
         rule="wrong-interface",
         severity=Severity.ERROR if stops or unrouted else Severity.WARNING,
         node=way.receiver,
-        device=holder[1].ifname if holder is not None else None,
+        device=device,
         sentence=f"{way.receiver} publishes {lease.public_ip}, {whose}, and"
         f" {way.sender} {'has no route to it' if unrouted else 'does not reach it'}.",
         evidence=(
@@ -65,6 +62,14 @@ def wrong_interface(way: WayView) -> Finding | None:
         way=way.way,
         explains=stops,
     )
+
+
+def _device_and_words(way: WayView) -> tuple[str | None, str]:
+    """The interface that has the published address, and what to say of the address."""
+    holder = _holder(way, way.receiver_lease.public_ip)
+    if holder is None or way.receiver in way.case.facts.assumed:
+        return None, "no InternalIP of it"
+    return holder[1].ifname, f"the address of its {holder[1].ifname}"
 
 
 def published_elsewhere(way: WayView) -> bool:
