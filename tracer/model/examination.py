@@ -51,6 +51,18 @@ class Reach(Record, frozen=True, kw_only=True):
     reason: str | None
 
 
+class Noticed(Record, frozen=True, kw_only=True):
+    """Something that a watch saw before this moment: a change, or what packets showed."""
+
+    at: str
+    """UTC, ISO 8601, by the clock of whoever watched."""
+    until: str | None
+    """The last of several; None: it was one, or all at once."""
+    node: str | None
+    """Where; None: in the API."""
+    what: str
+
+
 class Examination(Record, frozen=True, kw_only=True):
     """Everything concluded from one recording without packets. Pure: same bundle, same answer."""
 
@@ -81,3 +93,5 @@ class Examination(Record, frozen=True, kw_only=True):
     """The first of these, one by one."""
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...]
+    timeline: tuple[Noticed, ...]
+    """Of a watch's recording: what came before, in order of time. Of a check: nothing."""

@@ -3,7 +3,7 @@
 from tabulate import tabulate
 
 from tracer.core.words import check_command
-from tracer.model.examination import SCHEMA, Examination, Step
+from tracer.model.examination import SCHEMA, Examination, Noticed, Step
 from tracer.render import findings
 from tracer.render.json_document import schema_of
 from tracer.render.matrix import matrix
@@ -22,6 +22,13 @@ ABOUT = {
 }
 
 
+MOST_BEFORE = 12
+"""Lines of what came before: more are for `--depth full`."""
+
+FARTHEST = 50
+"""Column at which those lines go on at most, however long a node's name is."""
+
+
 def examination_text(
     examination: Examination, depth: str = "path", *, color: bool = False, cells: bool = False
 ) -> str:
@@ -35,6 +42,7 @@ def examination_text(
         _steps(safe),
         matrix(safe) if cells else [],
         findings.further(safe.findings, style, whole=depth == "full"),
+        _before(safe, whole=depth == "full"),
         [line for note in safe.notes for line in labelled("note", note)],
         not_checked(safe.skipped, full=depth == "full"),
         _next(safe),
@@ -88,6 +96,32 @@ def _steps(examination: Examination) -> list[str]:
 
 def _count(number: int) -> str:
     return str(number) if number else "-"
+
+
+def _before(examination: Examination, *, whole: bool) -> list[str]:
+    """Of a watch's recording: what changed and what traffic showed, the last at the end."""
+    shown = examination.timeline if whole else examination.timeline[-MOST_BEFORE:]
+    if not shown:
+        return []
+    left = len(examination.timeline) - len(shown)
+    more = f" ({left:,} more: --depth full)" if left else ""
+    lines = [f"before, by the clock of the watch{more}"]
+    width = max(len(where(one)) for one in shown)
+    for one in shown:
+        head = f"  {one.at}  {where(one):<{width}}  "
+        first, *others = wrapped(told(one), min(len(head), FARTHEST))
+        lines += [head + first.lstrip(), *others]
+    return lines
+
+
+def where(noticed: Noticed) -> str:
+    """A node, or the API."""
+    return noticed.node or "API"
+
+
+def told(noticed: Noticed) -> str:
+    """What it was, and when it ended if it took a while."""
+    return noticed.what + (f", the last at {noticed.until}" if noticed.until is not None else "")
 
 
 def _next(examination: Examination) -> list[str]:

@@ -2,7 +2,7 @@
 
 from tracer.model.diagnosis import Finding
 from tracer.model.examination import Examination
-from tracer.render.examination import ABOUT, WORDS
+from tracer.render.examination import ABOUT, WORDS, told, where
 from tracer.render.markdown_parts import evidence, fix
 from tracer.render.matrix import matrix
 from tracer.render.prose import block, cell, code, prose
@@ -27,6 +27,7 @@ def examination_markdown(examination: Examination, *, short: bool = False) -> st
     if left:
         parts.append([f"{left} more: `--format markdown` has all."])
     if not short:
+        parts += _before(safe, mark)
         parts += [[f"{mark}# Who reaches whom"], block("\n".join(matrix(safe)))]
     parts.append([f"- {prose(note)}" for note in safe.notes])
     parts.append([f"- {prose(line)}" for line in not_checked(safe.skipped, full=False)])
@@ -47,6 +48,17 @@ def _steps(examination: Examination) -> list[str]:
         )
         lines.append("| " + " | ".join(map(cell, cells)) + " |")
     return lines
+
+
+def _before(examination: Examination, mark: str) -> list[list[str]]:
+    """Of a watch's recording: what changed and what traffic showed."""
+    if not examination.timeline:
+        return []
+    lines = ["| when | where | what |", "|---|---|---|"]
+    for one in examination.timeline:
+        cells = (one.at, where(one), told(one))
+        lines.append("| " + " | ".join(cell(prose(text)) for text in cells) + " |")
+    return [[f"{mark}# What came before"], ["In UTC, by the clock of the watch."], lines]
 
 
 def _finding(finding: Finding, mark: str) -> list[list[str]]:
