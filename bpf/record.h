@@ -54,16 +54,37 @@ static __always_inline u64 wakeup(u64 now)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-static __always_inline void emit(struct __sk_buff *ctx, u8 direction, u32 reason)
+#define RING_PART ((u64)RING_PAGES * PAGE_SIZE / 4)
+
+/*
+ * Is this record the first in a quarter of the ring? All are of one size and lie side by side, so
+ * that its address tells, without a count that CPUs would share. The address goes through memory:
+ * the verifier allows no such arithmetic on a pointer.
+ */
+static __always_inline bool begins_quarter(struct observation *o)
+{
+	*(volatile u64 *)&o->skb = (u64)o;
+	return (*(volatile u64 *)&o->skb & (RING_PART - 1)) < sizeof(struct observation) + 8;
+}
+
+/*
+ * `prompt`: the reader is woken for it, if it was not woken just now. Else it looks in its own time,
+ * and is woken only so often that the ring does not fill meanwhile.
+ */
+static __always_inline void emit(struct __sk_buff *ctx, u8 direction, u32 reason, bool prompt)
 {
 	struct observation *o = ring.ringbuf_reserve(sizeof(struct observation));
 	u64 length = at_most_headers(ctx->len);
-	u64 now = bpf_ktime_get_ns();
+	u64 now = bpf_ktime_get_ns(), wake = BPF_RB_NO_WAKEUP;
 
 	if (!o) {
 		count_lost();
 		return;
 	}
+	if (begins_quarter(o))
+		wake = BPF_RB_FORCE_WAKEUP;
+	else if (prompt)
+		wake = wakeup(now);
 	o->time_ns = now;
 	o->skb = (u64)ctx;	/* the context is the sk_buff itself */
 	o->ifindex = ctx->ifindex;
@@ -75,7 +96,7 @@ static __always_inline void emit(struct __sk_buff *ctx, u8 direction, u32 reason
 	if (length < ETHERNET || bpf_skb_load_bytes(ctx, 0, o->headers, length))
 		length = 0;
 	o->captured = length;
-	ring.ringbuf_submit(o, wakeup(now));
+	ring.ringbuf_submit(o, wake);
 }
 
 /* Headers outside of the linear part: the first bytes as one piece, where a copy can be had. */

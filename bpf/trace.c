@@ -33,7 +33,7 @@ static __always_inline int observe(struct __sk_buff *ctx, u8 direction)
 		end = data + at_most_headers(ctx->len);
 	}
 	if (verdict == OURS)
-		emit(ctx, direction, 0);
+		emit(ctx, direction, 0, true);
 	return -1;	/* TC_ACT_UNSPEC, TCX_NEXT */
 }
 

@@ -88,7 +88,7 @@ static __always_inline int at(struct __sk_buff *ctx, enum hook hook)
 	if (seen.kinds)
 		told = deviations(seen.slot, seen.kinds);
 	if (told || seen.sample)
-		emit(ctx, (leaving ? DIRECTION_OUT : DIRECTION_IN) | hook << HOOK_SHIFT, told);
+		emit(ctx, (leaving ? DIRECTION_OUT : DIRECTION_IN) | hook << HOOK_SHIFT, told, told);
 	return -1;	/* TC_ACT_UNSPEC, TCX_NEXT */
 }
 

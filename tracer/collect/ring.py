@@ -30,14 +30,18 @@ LOOK_AGAIN_NS = 2_000_000
 
 
 class Ring:
-    """A ring buffer map, read by this process alone. Costs no system call but the wait."""
+    """A ring buffer map, read by this process alone. Costs no system call but for the wait."""
 
-    def __init__(self, fd: int, size: int, record: int = 0) -> None:
+    def __init__(self, fd: int, size: int, record: int = 0, every_ns: int = 0) -> None:
         """`fd`: the map's, which is taken over and closed with the object; `size` in bytes.
 
         `record`: bytes of a payload, where all are of one size, which makes reading faster; or 0.
+        `every_ns`: look so often without being woken, since the programs wake us for few records;
+        0: they wake us for each, or for one just before it.
         """
         self._step = _step(record) if record else 0
+        self._fd = fd
+        self._every_ns = every_ns
         page = mmap.PAGESIZE
         weakref.finalize(self, os.close, fd)
         self._mask = size - 1
@@ -48,15 +52,17 @@ class Ring:
         self._barrier = threading.Lock()
         self._alarm = Alarm()
         self._ready = select.epoll()
-        self._ready.register(fd, select.EPOLLIN)
+        # by edge: of a ring that always holds something, only the programs' waking counts
+        self._ready.register(fd, select.EPOLLIN | (select.EPOLLET if every_ns else 0))
         self._ready.register(self._alarm, select.EPOLLIN)
 
     def fileno(self) -> int:
-        """For select, poll and epoll: readable when there are records, or may be: drain() then."""
+        """For select, poll and epoll: readable when it is time for drain() or look()."""
         return self._ready.fileno()
 
     def drain(self) -> Iterator[memoryview]:
         """Payloads of all records that are complete, each once, in the kernel's order."""
+        woken = self._woken()
         took = False
         while chunk := self.chunk():
             took = True
@@ -68,8 +74,15 @@ class Ring:
                 if not word & _DISCARDED:
                     yield view[start + _HEADER : start + _HEADER + length]
                 start += _step(length)
-        waiting = self._producer[0] != self._consumer[0]
-        self._alarm.set(LOOK_AGAIN_NS if took or waiting else 0)
+        self._rest(woken=woken, took=took)
+
+    @contextmanager
+    def look(self) -> Iterator[memoryview]:
+        """batch(), for who waits for fileno(): then it is readable when the next look is due."""
+        woken = self._woken()
+        with self.batch() as records:
+            yield records
+        self._rest(woken=woken, took=len(records) > 0)
 
     def chunk(self) -> bytes:
         """All complete records, headers included, in one piece; their room is free again."""
@@ -92,6 +105,20 @@ class Ring:
         yield self._data[offset : offset + count]
         self._order()
         self._consumer[0] = begin + count
+
+    def _woken(self) -> bool:
+        """By a program, since the last look; asked where that is not the rule."""
+        if not self._every_ns:
+            return False
+        return any(fd == self._fd for fd, _ in self._ready.poll(0))
+
+    def _rest(self, *, woken: bool, took: bool) -> None:
+        """Look again soon after what we were woken for: others right after it do not wake us."""
+        if self._every_ns:
+            self._alarm.set(LOOK_AGAIN_NS if woken else self._every_ns)
+            return
+        waiting = self._producer[0] != self._consumer[0]
+        self._alarm.set(LOOK_AGAIN_NS if took or waiting else 0)
 
     def _complete(self, offset: int, available: int) -> int:
         """Bytes up to the first record that is still being written."""

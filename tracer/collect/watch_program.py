@@ -17,6 +17,9 @@ from tracer.collect.ring import Ring
 from tracer.collect.shape import Shape
 from tracer.model.record import Record
 
+LOOK_EVERY_NS = 100_000_000
+"""Samples wait so long for the reader; deviations wake it, and so does a ring that fills."""
+
 MOST_DROPS = 4096
 """Peers times reasons times functions; what finds no room is counted."""
 
@@ -112,7 +115,7 @@ def _whole(made: Made, fds: Sequence[int], ring_bytes: int) -> WatchProgram:
             name: Map(next(left), (MAPS | MAPS_OF_DROPS)[name], per_cpu=name in _PER_CPU)
             for name in made.maps[:-1]
         },
-        Ring(next(left), ring_bytes, RECORD.size),
+        Ring(next(left), ring_bytes, RECORD.size, LOOK_EVERY_NS),
         made.reasons,
         made.problem,
     )
