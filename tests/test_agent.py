@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tracer import agent as agents
-from tracer.agent import Agent, Silence
+from tracer.agent import Agent
 from tracer.bundle import codec
+from tracer.collect import operator
+from tracer.collect.operator import Silence
 from tracer.model.message import Beat, Problem
 
 LARGE = Problem(what="x" * (1 << 20), hint="")
@@ -30,8 +31,8 @@ class Piped:
 
 @pytest.fixture
 def piped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Piped]:
-    monkeypatch.setattr(agents, "SILENCE_S", 1.0)
-    monkeypatch.setattr(agents, "BEAT_S", 0.1)
+    monkeypatch.setattr(operator, "SILENCE_S", 1.0)
+    monkeypatch.setattr(operator, "BEAT_S", 0.1)
     made = Piped()
     yield made
     for file in made.files:

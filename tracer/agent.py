@@ -12,26 +12,33 @@ import select
 import selectors
 import signal
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import structs
 
 from tracer import __version__
-from tracer.bundle import codec
+from tracer.collect.operator import (
+    BEAT_S,
+    SILENCE_S,
+    Garbled,
+    Leave,
+    OperatorStream,
+    Silence,
+)
 from tracer.errors import FlantraceError
 from tracer.model.message import (
     PROTOCOL,
-    Beat,
     Bye,
     Datagram,
     Examine,
     Hello,
+    Hold,
     Probe,
     Problem,
     Ready,
     Start,
     Stop,
+    ToAgent,
 )
 from tracer.model.record import Record
 from tracer.model.state import NodeState
@@ -44,45 +51,27 @@ if TYPE_CHECKING:
 
 SKEW = "install the same version of flantrace on both sides, or pass --agent"
 
-BEAT_S = 1.0
-"""How often a sign of life goes out."""
-
-SILENCE_S = 10.0
-"""An operator that says nothing for so long is gone: Kubernetes exec cannot close our stdin."""
-
-
-class Leave(Exception):
-    """The operator is gone or has asked us to end."""
-
-
-class Silence(Leave):
-    """The operator says nothing any more."""
-
 
 class Agent:
     """One node's side of one trace."""
 
     def __init__(self, node_in: int = 0, node_out: int = 1) -> None:
-        self._in = node_in
-        self._out = node_out
-        self._pending = b""
-        self._heard = time.monotonic()
+        self._operator = OperatorStream(node_in, node_out)
         self._selector = selectors.DefaultSelector()
-        self._takes = select.poll()
-        self._takes.register(node_out, select.POLLOUT)
         self._watch: Watch | None = None
         self._probers: list[Prober] = []
         self._state: NodeState | None = None
-        self._beaten = 0.0
 
     def run(self) -> int:
         """Serve one operator to its end. Returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, _leave)
-        os.set_blocking(self._in, False)
+        self._operator.begin()
         try:
-            self._selector.register(self._in, selectors.EVENT_READ)
+            self._selector.register(self._operator, selectors.EVENT_READ)
             start = self._start()
+            if isinstance(start, Hold):
+                self._hold(start)
             self._prepare(start)
             while True:
                 self._turn()
@@ -97,12 +86,12 @@ class Agent:
                 self._end()
         return 0
 
-    def _start(self) -> Start:
+    def _start(self) -> Start | Hold:
         """Greet, then wait for the operator's first line."""
         while True:
             self._selector.select(SILENCE_S)
             for message in self._orders():
-                if not isinstance(message, Start | Examine):
+                if not isinstance(message, Start | Examine | Hold):
                     continue
                 self._say(
                     Hello(
@@ -114,7 +103,7 @@ class Agent:
                 )
                 if message.protocol != PROTOCOL:
                     raise Leave
-                if isinstance(message, Start):
+                if isinstance(message, Start | Hold):
                     return message
                 self._examine(message.node)
                 raise Leave
@@ -125,6 +114,24 @@ class Agent:
 
         self._say(health(node))
         self._say(Bye(lost=None))
+
+    def _hold(self, first: Hold) -> NoReturn:
+        """Watch, for as long as the operator listens."""
+        from tracer.watching.node import NodeWatch
+
+        operator = self._operator
+        with NodeWatch(first.node, self._say) as watch:
+            watch.obey(first)
+            while True:
+                wait = max(0.0, min(watch.due(), time.monotonic() + BEAT_S) - time.monotonic())
+                select.select([operator.fileno(), *watch.files()], [], [], wait)
+                for order in self._orders():
+                    if isinstance(order, Stop):
+                        raise Leave
+                    if isinstance(order, Hold):
+                        watch.obey(order)
+                watch.step()
+                operator.beat()
 
     def _prepare(self, start: Start) -> None:
         """Snapshot, attach, ready. What fails is a Problem; the rest goes on."""
@@ -200,13 +207,13 @@ class Agent:
             self._obey(message)
         self._report()
         for prober in list(self._probers):
-            self._tell(prober.step())
+            self._operator.tell(prober.step())
             if prober.done:
                 for file in prober.files():
                     self._selector.unregister(file)
                 prober.close()
                 self._probers.remove(prober)
-        self._beat()
+        self._operator.beat()
 
     def _obey(self, message: Record) -> None:
         if isinstance(message, Probe):
@@ -232,38 +239,17 @@ class Agent:
             self._selector.register(file, selectors.EVENT_READ)
         self._probers.append(prober)
 
-    def _orders(self) -> Iterable[Record]:
+    def _orders(self) -> list[ToAgent]:
         """The operator's lines that have arrived. Leave at the stream's end, or patience's."""
-        self._hear()
-        *lines, self._pending = self._pending.split(b"\n")
         try:
-            return [codec.to_agent(line) for line in lines if line]
-        except codec.DECODE_ERRORS as error:
-            self._say(Problem(what=f"the operator's line is not understood: {error}", hint=SKEW))
-            raise Leave from None
-
-    def _hear(self) -> None:
-        """Take what has arrived. Leave at the stream's end, or patience's."""
-        try:
-            data = os.read(self._in, 1 << 16)
-        except BlockingIOError:
-            if time.monotonic() - self._heard > SILENCE_S:
-                raise Silence from None
-            return
-        if not data:
-            raise Leave
-        self._heard = time.monotonic()
-        self._pending += data
+            return self._operator.orders()
+        except Garbled as error:
+            self._say(Problem(what=str(error), hint=SKEW))
+            raise
 
     def _report(self) -> None:
         if self._watch is not None:
-            self._tell(self._watch.drain())
-
-    def _beat(self) -> None:
-        now = time.monotonic()
-        if now - self._beaten >= BEAT_S:
-            self._beaten = now
-            self._say(Beat(monotonic_ns=time.monotonic_ns()))
+            self._operator.tell(self._watch.drain())
 
     def _end(self) -> None:
         """Detach first, then read the ring to its end: nothing that was recorded is lost."""
@@ -279,16 +265,8 @@ class Agent:
 
             self._say(Bye(lost=lost, links=counters()))
 
-    def _tell(self, records: Iterable[Record]) -> None:
-        view = memoryview(b"".join(codec.line(record) for record in records))
-        while view:
-            # An operator that reads slowly is waited for; one that is gone must not hold us.
-            while not self._takes.poll(BEAT_S * 1000):
-                self._hear()
-            view = view[os.write(self._out, view[: select.PIPE_BUF]) :]
-
     def _say(self, record: Record) -> None:
-        self._tell((record,))
+        self._operator.tell((record,))
 
 
 def _leave(*_: object) -> None:

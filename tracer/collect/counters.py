@@ -1,10 +1,13 @@
 """What the programs of bpf/watch.c count, as it lies in their maps (bpf/expectation.h)."""
 
 import struct
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 from tracer.collect.layout import DIRECTION_AT, FREED, HOOK_SHIFT, IN, OUT, STEP
+from tracer.collect.maps import Map
 from tracer.core.held import HeldPeer
+from tracer.core.totals import SlotCounts
 
 HOOKS = ("from_pod", "to_pod", "vtep_in", "vtep_out", "uplink_in", "uplink_out")
 """enum hook, and the programs' names."""
@@ -53,6 +56,44 @@ class Dropped(NamedTuple):
     caller: str | None
     """None: the kernel hides its addresses."""
     packets: int
+
+
+class Slots(Protocol):
+    """Whose they are (expectations.py)."""
+
+    def used(self) -> int:
+        """At the front of the maps, as many."""
+
+    def peer(self, slot: int) -> HeldPeer | None:
+        """Of one; None: of nobody."""
+
+
+class Counting:
+    """Which slots counted since the last look: most peers of a large cluster are silent."""
+
+    def __init__(self, maps: Mapping[str, Map]) -> None:
+        self._maps = maps
+        self._before: list[tuple[HeldPeer | None, bytes, bytes]] = []
+
+    def changed(self, slots: Slots) -> list[SlotCounts]:
+        """Those whose bytes or whose owner are others."""
+        count = slots.used()
+        tallied = self._maps["tallies"].first(count)
+        deviated = self._maps["deviated"].first(count)
+        found = []
+        for slot, (tally, deviation) in enumerate(zip(tallied, deviated, strict=True)):
+            now = slots.peer(slot), tally, deviation
+            if slot == len(self._before):
+                self._before.append((None, bytes(len(tally)), bytes(len(deviation))))
+            if now != self._before[slot]:
+                self._before[slot] = now
+                found.append(_slot(slot, *now))
+        return found
+
+
+def _slot(slot: int, peer: HeldPeer | None, tally: bytes, deviation: bytes) -> SlotCounts:
+    owner = (peer.node, peer.subnet) if peer is not None else (None, None)
+    return SlotCounts(slot, owner, tallies(tally), deviations(deviation))
 
 
 def tallies(value: bytes) -> tuple[Tally, ...]:

@@ -2,16 +2,18 @@
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tracer.collect import counters, grace, hooks, run_time, symbols
 from tracer.collect.closing import Closing
-from tracer.collect.counters import DROP, HOOKS, Counted, Dropped
+from tracer.collect.convert import Converter
+from tracer.collect.counters import DROP, HOOKS, Counted, Counting, Dropped
 from tracer.collect.expectations import NO_LEASE, Expectations
 from tracer.collect.freed import open_tracepoint
 from tracer.collect.shape import Shape
 from tracer.collect.watch_program import loaded
 from tracer.core.held import Held
+from tracer.core.totals import SlotCounts
 from tracer.model.observation import AttachedPoint, Device
 
 RING_BYTES = 1 << 20
@@ -50,6 +52,7 @@ class Holding(Closing):
             for device, (into, out) in _AT.items()
         ]
         self._expectations = Expectations(program.maps, wanted, slots)
+        self._counting = Counting(program.maps)
 
     def close(self) -> None:
         """Detach from everything, and give all back."""
@@ -118,7 +121,10 @@ class Holding(Closing):
         return self._program.hooks[hook]
 
     def fileno(self) -> int:
-        """For select and poll: readable when records wait."""
+        """For select and poll: readable when it is time for records(), ten times a second or more.
+
+        A deviation makes it readable at once; samples wait, for waking costs more than a record.
+        """
         return self._program.ring.fileno()
 
     def records(self) -> Iterator[bytes]:
@@ -128,6 +134,14 @@ class Holding(Closing):
     def lost(self) -> int:
         """Records that found no room, until now."""
         return counters.total(self._program.maps["lost"].get(_FIRST))
+
+    def converter(self, node: str, netns: int, points: Sequence[AttachedPoint]) -> Converter:
+        """Its records as observations."""
+        return Converter(node, netns, points, self._program.reasons, self._callers)
+
+    def changed(self) -> list[SlotCounts]:
+        """The counters of those slots of which anything was counted since the last call."""
+        return self._counting.changed(self._expectations)
 
     def counted(self) -> list[Counted]:
         """The counters of every slot that is or was somebody's, and that of NO_LEASE first."""

@@ -20,9 +20,13 @@ class Teller:
     """For one node: knows its devices and whose an address is."""
 
     def __init__(self, state: NodeState) -> None:
+        self.see(state)
+        self._peers: dict[str, str] = {}
+
+    def see(self, state: NodeState) -> None:
+        """The devices as they are."""
         self._links = {link.ifindex: link for link in state.links}
         self._own = {address.ifindex for address in state.addresses}
-        self._peers: dict[str, str] = {}
 
     def hold(self, leases: Iterable[Lease]) -> None:
         """Whose MACs, addresses and subnets are told by name from now on."""

@@ -86,6 +86,12 @@ class Mirror:
         """Some lease promises just this entry."""
         return hash(entry) in self._promised
 
+    def concerns(self, entry: News) -> bool:
+        """It may be of moment for the overlay: not a neighbour that traffic made, nor a pod's."""
+        if isinstance(entry, Route | Neighbour | FdbEntry):
+            return entry.ifindex in self._indexes or isinstance(entry, Route)
+        return True
+
     def _write(self, entry: Entry) -> set[str]:
         """Whom it concerns."""
         key, value = hash(_key(entry)), hash(entry)

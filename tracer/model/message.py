@@ -66,8 +66,12 @@ class Hold(Message, frozen=True, kw_only=True):
     net_conf: NetConf | None = None
     pods: tuple[Ip, ...] = ()
     """Of this node, all."""
-    one_in: int = 0
-    """One packet in so many is a sample; 0: none."""
+    one_in: int | None = 0
+    """One packet in so many is a sample; 0: none; None: as many as may cost `most`."""
+    most: float = 0.01
+    """The part of one CPU that the programs may take."""
+    often: bool = False
+    """Something is wrong: look often, so that it is seen mended."""
 
 
 class Probe(Message, frozen=True, kw_only=True):

@@ -83,8 +83,10 @@ class Counts(Record, frozen=True, kw_only=True, tag="counts", tag_field="kind"):
     """Freed packets that are in none of `drops`, for want of room."""
     one_in: int
     """One packet in so many is a sample at the moment; 0: none."""
-    run_ns: int | None = None
-    """What the programs took of a CPU until now (bpf_stats); None: not measured."""
+    overhead: float | None = None
+    """Part of one CPU that the programs took when it was last measured; None: not measured."""
+    records: int = 0
+    """Taken from the ring until now."""
 
 
 class Deviant(Record, frozen=True, kw_only=True, tag="deviant", tag_field="kind"):
@@ -156,8 +158,9 @@ class Happening(Record, frozen=True, kw_only=True):
     """A change that came before: of a node's network, or in the API."""
 
     node: str
-    """By whose clock."""
+    """Where it was noticed; empty: in the API."""
     time_ns: int
+    """CLOCK_MONOTONIC; on the wire the node's, in a recording that of whoever diagnoses."""
     what: str
     about: tuple[str, ...]
     """Names, addresses, MACs and devices that are concerned."""

@@ -1,0 +1,282 @@
+"""Everything that a watch has heard, as one recording at any moment, and the findings that stand.
+
+Live is record, then replay: what stands follows from the recording of the moment alone. Times are
+those of whoever diagnoses, CLOCK_MONOTONIC in nanoseconds; what nodes say by their own clocks is
+moved to it as it comes in.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from tracer.core.before import Event, Events
+from tracer.core.examine import examine
+from tracer.core.gaps import Gaps
+from tracer.core.happened import flanneld_changed, lease_changed
+from tracer.core.known import Known
+from tracer.core.ledger import Ledger
+from tracer.core.promised import with_promised
+from tracer.core.standing import Changed, Findings
+from tracer.core.suspects import suspects
+from tracer.model.bundle import FORMAT, Bundle, Trouble
+from tracer.model.cluster import ClusterState, FlannelPod, NetConf, Node, Pod
+from tracer.model.diagnosis import Finding, Severity
+from tracer.model.lease import Lease
+from tracer.model.message import FromAgent
+from tracer.model.observation import Observation
+from tracer.model.packet import Net
+from tracer.model.request import CheckRequest
+from tracer.model.state import NodeState
+from tracer.model.watch import (
+    Counts,
+    Deviant,
+    Deviating,
+    Dropping,
+    Gap,
+    Happening,
+    News,
+    Watched,
+)
+
+API = ""
+"""In the place of a node's name: a change in the API."""
+
+MOST_OBSERVATIONS = 20_000
+"""Packets that are kept for the next segment."""
+
+Timed = TypeVar("Timed", Deviating, Dropping, Gap)
+
+
+class Vigil:
+    """Of the nodes that are watched."""
+
+    def __init__(self, nodes: Sequence[str], version: str) -> None:
+        self.nodes = tuple(nodes)
+        self.known = Known()
+        self.ledgers = {node: Ledger(node) for node in nodes}
+        self.gaps = Gaps()
+        self.states: dict[str, NodeState] = {}
+        self.findings = Findings()
+        self.openings: dict[str, int] = {}
+        """Rule -> how often it was opened."""
+        self.seen: deque[Observation] = deque(maxlen=MOST_OBSERVATIONS)
+        self.silent: dict[str, Trouble] = {}
+        """Nodes that say nothing, and why."""
+        self.problems: dict[str, tuple[Trouble, ...]] = {}
+        """Node -> what could not be observed there."""
+        self._version = version
+        self._flannel: dict[str, FlannelPod] = {}
+        self._pods: dict[str, Pod] = {}
+        self._events = Events()
+        self._happened: deque[Happening] = deque(maxlen=1000)
+        self._offsets: dict[str, int] = {}
+        self._found: tuple[Finding, ...] = ()
+        self._due = self._counted = False
+        self._evidence: object = None
+
+    @property
+    def due(self) -> bool:
+        """Something is new that may change the findings."""
+        if self._counted and not self._due:
+            self._due = self._evidence != self._keys()
+        self._counted = False
+        return self._due
+
+    def learn(
+        self, now: int, nodes: Iterable[Node], gone: Iterable[str] = (), conf: NetConf | None = None
+    ) -> None:
+        """What the API says of nodes and of flannel's configuration."""
+        changes = self.known.take(nodes, gone, conf)
+        told = (lease_changed(now, change.before, change.now) for change in changes)
+        self._happen(API, [event for event in told if event is not None])
+        self._due = self._due or bool(changes) or conf is not None
+
+    def learn_flannel(self, now: int, before: FlannelPod | None, pod: FlannelPod | None) -> None:
+        """A pod that runs flanneld came, is another, or went."""
+        one = pod or before
+        if one is None:
+            return
+        if pod is None:
+            self._flannel.pop(one.name, None)
+        else:
+            self._flannel[one.name] = pod
+        event = flanneld_changed(now, before, pod)
+        if event is not None:
+            self._happen(API, [event])
+            self._due = True
+
+    def learn_pod(self, before: Pod | None, pod: Pod | None) -> None:
+        """A pod of a watched node came, is another, or went."""
+        one = pod or before
+        if one is not None:
+            key = f"{one.namespace}/{one.name}"
+            if pod is None:
+                self._pods.pop(key, None)
+            else:
+                self._pods[key] = pod
+
+    def pods(self, node: str) -> tuple[Pod, ...]:
+        """Those of a watched node, as far as they have been heard of."""
+        return tuple(pod for pod in self._pods.values() if pod.node == node)
+
+    def hear(self, now: int, node: str, message: FromAgent) -> None:
+        """What the watch on a node says."""
+        if isinstance(message, Counts):
+            offset = now - message.time_ns
+            self._offsets[node] = min(offset, self._offsets.get(node, offset))
+            self.ledgers[node].take(message)
+            self.gaps.take(node, self.ledgers, self._subnets())
+            self._counted = True
+        elif isinstance(message, Deviant):
+            self.ledgers[node].record(message)
+            self._counted = True
+            self.seen.append(message.seen)
+        elif isinstance(message, Observation):
+            self.seen.append(message)
+        elif isinstance(message, News):
+            offset = self._offsets.get(node, 0)
+            moved = [replace(one, time_ns=one.time_ns + offset) for one in message.happened]
+            self._happen(
+                node, [Event(one.time_ns, one.what, frozenset(one.about)) for one in moved]
+            )
+        elif isinstance(message, NodeState):
+            self.states[node] = message
+            self._due = True
+
+    def happened(self) -> tuple[Happening, ...]:
+        """The last changes, in their order."""
+        return tuple(self._happened)
+
+    def anew(self, node: str) -> None:
+        """The watch on a node begins once more: its counters and its clock do."""
+        self.ledgers[node] = Ledger(node)
+        self.gaps.forget(node)
+        self._offsets.pop(node, None)
+
+    def bundle(self, now: int, at: str) -> Bundle:
+        """Everything of this moment, as a recording. `at`: UTC, ISO 8601.
+
+        Of thousands of nodes those that are watched, and those of which something may be wrong.
+        """
+        watched = self._watched(now)
+        leases = self.known.leases()
+        names = {*self.nodes, *suspects(leases, self.states.values(), watched)}
+        concerned = [lease for lease in leases if lease.node in names]
+        return Bundle(
+            format=FORMAT,
+            tool_version=self._version,
+            created_at=at,
+            check=CheckRequest(nodes=self.nodes),
+            cluster=ClusterState(
+                captured_at=at,
+                nodes=tuple(one for name, one in self.known.nodes.items() if name in names),
+                pods=tuple(self._pods.values()),
+                flannel_pods=tuple(one for one in self._flannel.values() if one.node in names),
+                net_conf=self.known.conf_text,
+            ),
+            nodes={node: with_promised(state, concerned) for node, state in self.states.items()},
+            troubles=(
+                *self.silent.values(),
+                *(one for all_ in self.problems.values() for one in all_),
+            ),
+            watched=watched,
+        )
+
+    def look(self, now: int, bundle: Bundle | None) -> list[Changed]:
+        """What turned of the findings. `bundle`: of this moment; None: nothing is new."""
+        if bundle is not None:
+            self._due, self._evidence = False, self._keys()
+            self._found = tuple(one for one in examine(bundle).findings if one.severity in _TOLD)
+        turned = self.findings.look(now, self._found)
+        for one in turned:
+            if one.turn == "opened":
+                self.openings[one.finding.rule] = self.openings.get(one.finding.rule, 0) + 1
+        return turned
+
+    def before(self, changed: Changed, watched: Watched | None) -> tuple[str, ...]:
+        """What changed just before it was opened, in words."""
+        first = _first_ns(changed.finding, watched)
+        at = first if first is not None else changed.opened_ns
+        to = " the first packet that shows it" if first is not None else ""
+        return tuple(
+            f"{event.what} {(at - event.time_ns) / 1e9:.1f} s before{to}"
+            for event in self._events.before(changed.finding, at)
+        )
+
+    def _happen(self, node: str, events: Sequence[Event]) -> None:
+        self._events.add(events)
+        self._happened.extend(
+            Happening(node=node, time_ns=one.time_ns, what=one.what, about=tuple(sorted(one.about)))
+            for one in events
+        )
+
+    def _watched(self, now: int) -> Watched:
+        happened = [one for one in self._happened if now - one.time_ns <= 60_000_000_000]
+        return Watched(
+            time_ns=now,
+            deviating=tuple(
+                self._moved(ledger.node, one)
+                for ledger in self.ledgers.values()
+                for one in ledger.deviating()
+            ),
+            dropping=tuple(
+                self._moved(ledger.node, one)
+                for ledger in self.ledgers.values()
+                for one in ledger.dropping()
+            ),
+            gaps=tuple(self._moved(one.receiver, one) for one in self.gaps.gaps()),
+            happened=tuple(happened[-100:]),
+        )
+
+    def _moved(self, node: str, one: Timed) -> Timed:
+        """By our clock."""
+        offset = self._offsets.get(node, 0)
+        return replace(one, first_ns=one.first_ns + offset, last_ns=one.last_ns + offset)
+
+    def _subnets(self) -> Mapping[str, tuple[Net, ...]]:
+        return {node: tuple(_nets(self.known.leases_of(node))) for node in self.nodes}
+
+    def _keys(self) -> object:
+        """What evidence there is, without its numbers, and how long it lasts in seconds: a look is
+        had when it comes, when it goes, and when it has lasted.
+        """
+        return (
+            {
+                (node, one.peer, one.kind, one.direction)
+                for node, ledger in self.ledgers.items()
+                for one in ledger.deviating()
+            },
+            {
+                (
+                    node,
+                    one.peer,
+                    one.reason,
+                    one.caller,
+                    (one.last_ns - one.first_ns) // 1_000_000_000,
+                )
+                for node, ledger in self.ledgers.items()
+                for one in ledger.dropping()
+            },
+            {(one.sender, one.receiver, one.peer) for one in self.gaps.gaps()},
+        )
+
+
+_TOLD = (Severity.ERROR, Severity.WARNING)
+
+
+def _nets(leases: Iterable[Lease]) -> Iterator[Net]:
+    yield from (lease.pod_cidr for lease in leases if lease.pod_cidr is not None)
+
+
+def _first_ns(finding: Finding, watched: Watched | None) -> int | None:
+    """When the first packet was that shows what a finding says."""
+    if watched is None or not finding.explains:
+        return None
+    evidence: list[tuple[tuple[str | None, ...], int]] = [
+        *(((one.node, one.peer), one.first_ns) for one in watched.deviating),
+        *(((one.node, one.peer), one.first_ns) for one in watched.dropping),
+        *(((one.sender, one.receiver), one.first_ns) for one in watched.gaps),
+    ]
+    return min((first for who, first in evidence if finding.node in who), default=None)

@@ -1,0 +1,274 @@
+"""The watch on one node, in its network namespace: told what to hold, it says what it sees."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from tracer.collect.closing import Closing
+from tracer.collect.notices import Notice, Notices
+from tracer.collect.points import points
+from tracer.collect.snapshot import snapshot
+from tracer.core.happened import Teller
+from tracer.core.held import USUAL_PORTS
+from tracer.core.known import Known, LeaseChange
+from tracer.core.mirror import Mirror
+from tracer.core.promised import vteps_of, without_promised
+from tracer.core.whose import Whose
+from tracer.errors import FlantraceError
+from tracer.model.message import FromAgent, Hold, Problem
+from tracer.model.observation import AttachedPoint
+from tracer.model.packet import Ip
+from tracer.model.state import Link, NodeState, Route
+from tracer.model.watch import Counts, Deviant, Happening, News
+from tracer.watching.eyes import Eyes, Record
+from tracer.watching.looks import ODD_S, Looks
+from tracer.watching.sampling import Sampling
+
+PERIOD_S = 1.0
+READ_S = 0.15
+"""How often the ring is emptied of samples; what deviates wakes us."""
+
+SETTLE_S = 0.15
+"""After news, before the tables are read: a change is several entries."""
+
+PODS_S = 1.0
+"""After news of this node's pods: the plugins are at work."""
+
+AGAIN_S = 30.0
+"""Between attempts to load programs where the kernel refuses."""
+
+MANY = 32
+"""Leases from which on entries that are as promised are left out of what is said."""
+
+MOST_RECORDS = 500
+"""Of one period, those that are told one by one; the others are counted."""
+
+A_FEW = 8
+"""Peers by the way to whom the uplink is found."""
+
+
+class NodeWatch(Closing):
+    """Says: news, records, a state when there is reason, and counts at each period's end."""
+
+    def __init__(self, node: str, say: Callable[[FromAgent], None]) -> None:
+        """Must be made and used in the node's namespace. OSError: rtnetlink is refused."""
+        self.node = node
+        self._say = say
+        self._known = Known()
+        self._whose = Whose(node)
+        self._eyes = Eyes(node, self._trouble)
+        self._notices = Notices()
+        self._sampling: Sampling | None = None
+        self._pods: tuple[Ip, ...] = ()
+        self._looks = Looks()
+        self._state: NodeState | None = None
+        self._mirror: Mirror | None = None
+        self._teller: Teller | None = None
+        self._told = 0
+        self._said: set[str] = set()
+        self._odd: set[str] = set()
+        """Peers, as the mirror has them, that were odd when last it was looked."""
+        self._again = 0.0
+        """When to try to load programs again."""
+        self._period_ends = self._read_at = 0.0
+
+    def close(self) -> None:
+        """Detach, hear nothing more."""
+        if self._sampling is not None:
+            self._sampling.close()
+        self._eyes.close()
+        self._notices.close()
+
+    def obey(self, hold: Hold) -> None:
+        """Hold this from now on."""
+        now = time.monotonic()
+        changes = self._known.take(hold.nodes, hold.gone, hold.net_conf)
+        self._learn(changes)
+        self._looks.often = hold.often
+        if self._sampling is None:
+            self._sampling = Sampling(hold.one_in, hold.most)
+        if hold.pods != self._pods:
+            self._pods = hold.pods
+            self._looks.want(now + PODS_S)
+        if changes or hold.net_conf is not None:
+            self._hold()
+        own = any(one.node == self.node for change in changes for one in change if one is not None)
+        if own or hold.net_conf is not None:
+            self._looks.want(now + ODD_S)
+
+    def files(self) -> Iterable[int]:
+        """What to wait for."""
+        eyes = self._eyes.fileno()
+        return (self._notices.fileno(), *((eyes,) if eyes is not None else ()))
+
+    def due(self) -> float:
+        """Until when to wait, by CLOCK_MONOTONIC, in seconds."""
+        sampling = self._sampling.due() if self._sampling is not None else float("inf")
+        return min(self._looks.due(), self._period_ends, self._read_at, sampling)
+
+    def step(self) -> None:
+        """Whatever is due."""
+        self._hear()
+        now = time.monotonic()
+        if self._known.nodes and now >= self._looks.due():
+            self._look()
+        self._read()
+        self._read_at = now + READ_S
+        if self._sampling is not None:
+            self._sampling.tend(now)
+            if self._sampling.trouble is not None:
+                self._trouble(self._sampling.trouble)
+        if now >= self._period_ends:
+            self._end_period(now)
+
+    def _look(self) -> None:
+        """Read the tables anew, attach where devices are others now, say the state."""
+        began = time.monotonic()
+        try:
+            state = snapshot(self.node, pods=self._pods)
+        except FlantraceError as error:
+            self._trouble(error)
+            self._looks.had(began, time.monotonic())
+            return
+        self._state = state
+        self._mirror = Mirror(state)
+        self._teller = self._teller or Teller(state)
+        everybody = {name: self._known.leases_of(name) for name in self._known.nodes}
+        self._mirror.hold(time.monotonic_ns(), everybody)
+        self._odd = set(self._mirror.odd())
+        self._teller.see(state)
+        self._teller.hold(lease for leases in everybody.values() for lease in leases)
+        self._hold()
+        found, _ = points(state, peers=self._few_peers(), pods=())
+        self._look_at(found, state)
+        leases = self._known.leases()
+        self._say(without_promised(state, leases) if len(leases) > MANY else state)
+        self._looks.had(began, time.monotonic())
+
+    def _look_at(self, found: Iterable[AttachedPoint], state: NodeState) -> None:
+        self._eyes.look_at(tuple(found), state.netns)
+
+    def _few_peers(self) -> tuple[Ip, ...]:
+        """Underlay addresses of some peers, spread over all."""
+        ips = [
+            lease.public_ip
+            for lease in self._known.leases()
+            if lease.node != self.node and lease.public_ip is not None
+        ]
+        return tuple(ips[:: max(len(ips) // A_FEW, 1)][:A_FEW])
+
+    def _hold(self) -> None:
+        """Bring the programs up to date. Before the first look nothing is held."""
+        if self._state is None:
+            return
+        vteps: dict[int, Link | None] = {4: None, 6: None, **vteps_of(self._state)}
+        held = self._known.held(self.node, vteps)
+        if held is None or time.monotonic() < self._again:
+            return
+        try:
+            fresh = self._eyes.hold(held)
+        except FlantraceError as error:
+            self._trouble(error)
+            self._again = time.monotonic() + AGAIN_S
+            return
+        if fresh and self._eyes.holding is not None and self._sampling is not None:
+            self._sampling.follow(self._eyes.holding)
+            self._look_at(self._eyes.points, self._state)
+
+    def _learn(self, changes: Iterable[LeaseChange]) -> None:
+        names = {one.node for change in changes for one in change if one is not None}
+        now = {name: self._known.leases_of(name) for name in names}
+        self._whose.hold(now)
+        if self._mirror is not None:
+            self._mirror.hold(time.monotonic_ns(), now)
+        if self._teller is not None:
+            self._teller.hold(lease for leases in now.values() for lease in leases)
+
+    def _hear(self) -> None:
+        """The kernel's news."""
+        notices, lost = self._notices.read()
+        if lost:
+            self._looks.want(time.monotonic())
+        if self._mirror is None or self._teller is None:
+            return
+        happened = []
+        for notice in notices:
+            event = self._teller.news(notice.time_ns, notice.gone, notice.entry)
+            self._mirror.apply(notice.time_ns, notice.gone, notice.entry)
+            if event is not None:
+                happened.append(event)
+            if event is not None or not isinstance(notice.entry, Route):
+                self._call(notice)
+        self._compare(self._mirror)
+        if happened:
+            self._say(
+                News(
+                    happened=tuple(
+                        Happening(
+                            node=self.node, time_ns=one.time_ns, what=one.what,
+                            about=tuple(sorted(one.about)),
+                        )
+                        for one in happened
+                    )
+                )
+            )  # fmt: skip
+
+    def _compare(self, mirror: Mirror) -> None:
+        """Entries that are unlike the leases since the last look, and such as are right again."""
+        odd = mirror.odd()
+        for peer in odd.keys() - self._odd:
+            self._looks.want(odd[peer] / 1e9 + ODD_S)
+        if self._odd - odd.keys():
+            self._odd &= odd.keys()
+            self._looks.want(time.monotonic() + SETTLE_S)
+
+    def _call(self, notice: Notice) -> None:
+        """Whether a change is worth a look at once: flanneld's own writing is not."""
+        mirror = self._mirror
+        if mirror is None or mirror.promises(notice.entry):
+            return
+        if mirror.concerns(notice.entry):
+            self._looks.want(notice.time_ns / 1e9 + SETTLE_S)
+
+    def _read(self) -> None:
+        """The programs' records."""
+        own = (self._known.conf.port,) if self._known.conf is not None else ()
+        ports = frozenset({*USUAL_PORTS, *own})
+        for record in self._eyes.records():
+            if self._told >= MOST_RECORDS:
+                continue
+            self._told += 1
+            if not record.kinds:
+                self._say(record.seen)
+                continue
+            self._deviates(record, ports)
+
+    def _deviates(self, record: Record, ports: frozenset[int]) -> None:
+        peer, subnet = self._whose.sent(record.seen, ports)
+        self._say(Deviant(kinds=record.kinds, peer=peer, subnet=subnet, seen=record.seen))
+        self._looks.want(time.monotonic() + SETTLE_S)
+
+    def _end_period(self, now: float) -> None:
+        late = now - self._period_ends > PERIOD_S
+        self._period_ends = now + PERIOD_S if late else self._period_ends + PERIOD_S
+        self._told = 0
+        lost, untold = self._eyes.lost()
+        sampling = self._sampling
+        self._say(
+            Counts(
+                node=self.node,
+                time_ns=time.monotonic_ns(),
+                peers=self._eyes.counts(),
+                drops=self._eyes.drops(),
+                lost=lost,
+                untold=untold,
+                one_in=sampling.one_in if sampling is not None else 0,
+                overhead=sampling.overhead if sampling is not None else None,
+                records=self._eyes.taken,
+            )
+        )
+
+    def _trouble(self, error: FlantraceError) -> None:
+        """Say it once."""
+        if error.what not in self._said:
+            self._said.add(error.what)
+            self._say(Problem(what=error.what, hint=error.hint))

@@ -1,0 +1,172 @@
+"""The watch: what the API and the nodes say, a recording of each moment, and what turned by it."""
+
+import contextlib
+import os
+import select
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from tracer import __version__
+from tracer.collect.kube import Api
+from tracer.collect.transport import StreamEnd, Way
+from tracer.core.statuses import statuses
+from tracer.core.vigil import Vigil
+from tracer.model.bundle import Bundle, Trouble
+from tracer.model.message import Hello, Problem
+from tracer.model.watch import SCHEMA, Status, Turned
+from tracer.watching.agents import Agents
+from tracer.watching.cluster import Following
+from tracer.watching.intent import Intent, Options
+from tracer.watching.outlet import Outlet
+
+PERIOD_S = 1.0
+SHORTEST_S = 0.2
+"""Between two diagnoses."""
+
+PART = 10
+"""A diagnosis may take a tenth of the time."""
+
+
+class Watcher:
+    """Of some nodes. For one thread: `run` until `leave` is called, by whomever."""
+
+    def __init__(
+        self,
+        api: Api,
+        way: Way,
+        nodes: Sequence[str],
+        options: Options,
+        outlets: Sequence[Outlet],
+        trouble: Callable[[Trouble], None],
+    ) -> None:
+        """`trouble`: hears what could not be observed, once."""
+        self._outlets = outlets
+        self._trouble = trouble
+        self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.vigil = Vigil(nodes, __version__)
+        self._intent = Intent(self.vigil, options, self._wakes)
+        self._following = Following(api, nodes, self._intent.hear)
+        self._agents = Agents(way, self.vigil.nodes, self._intent.whole, self._wakes)
+        self._began = time.monotonic_ns()
+        self._tick_at = self._look_at = 0.0
+        self._said: set[tuple[str | None, str]] = set()
+        self._leaving = self._rereading = False
+
+    def leave(self) -> None:
+        """End soon. May be called from a signal's handler."""
+        self._leaving = True
+        self._wakes()
+
+    def reread(self) -> None:
+        """Begin the watches on the nodes anew. May be called from a signal's handler."""
+        self._rereading = True
+        self._wakes()
+
+    def run(self, seconds: float | None = None) -> None:
+        """Until it is told to leave, or for so long. CollectFailed: the API never answered."""
+        self._following.wait()
+        self._intent.take()
+        self._tick_at = time.monotonic()
+        end = float("inf") if seconds is None else time.monotonic() + seconds
+        try:
+            while not self._leaving and time.monotonic() < end:
+                self._turn(end)
+        finally:
+            self._following.close()
+            for left in self._agents.close():
+                self._tell(left)
+
+    def statuses(self) -> tuple[Status, ...]:
+        """How it stands."""
+        return statuses(self.vigil, time.monotonic_ns(), self._began, self._following.heard_ns)
+
+    def _turn(self, end: float) -> None:
+        """One round: take what there is, do what is due, wait."""
+        if self._rereading:
+            self._rereading = False
+            self._agents.restart()
+        for node in self._agents.tend():
+            self.vigil.anew(node)
+        self._intent.take()
+        self._take_nodes()
+        now = time.monotonic()
+        if now >= self._intent.due:
+            for order in self._intent.orders():
+                self._agents.tell(order)
+        wants = self.vigil.due
+        if wants and now >= self._look_at:
+            self._look()
+            wants = False
+        if now >= self._tick_at:
+            self._tick(now)
+        due = min(self._tick_at, self._intent.due, end, self._look_at if wants else end)
+        select.select([self._woken], [], [], max(0.0, due - time.monotonic()))
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._woken, 1 << 16)
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        self._turned(self._recording())
+        ended = time.monotonic()
+        self._look_at = ended + max(SHORTEST_S, PART * (ended - began))
+
+    def _tick(self, now: float) -> None:
+        """Each second: what has long been gone is closed, and everybody is shown how it stands."""
+        self._tick_at = max(self._tick_at + PERIOD_S, now)
+        self._turned(None)
+        self.vigil.silent = dict(self._agents.silent)
+        for trouble in self.vigil.silent.values():
+            self._tell(trouble)
+        shown = self.statuses()
+        for outlet in self._outlets:
+            outlet.show(shown, self._recording)
+
+    def _recording(self) -> Bundle:
+        return self.vigil.bundle(time.monotonic_ns(), _utc(0))
+
+    def _turned(self, bundle: Bundle | None) -> None:
+        """`bundle`: of this moment; None: nothing is new but the time."""
+        now = time.monotonic_ns()
+        watched = bundle.watched if bundle is not None else None
+        for changed in self.vigil.look(now, bundle):
+            turned = Turned(
+                schema=SCHEMA,
+                at=_utc(now - changed.time_ns),
+                turn=changed.turn,
+                since=_utc(now - changed.opened_ns),
+                times=changed.times,
+                finding=changed.finding,
+                before=self.vigil.before(changed, watched),
+            )
+            for outlet in self._outlets:
+                outlet.turn(turned, self._recording)
+        self._intent.look_often(bool(self.vigil.findings.standing()))
+
+    def _take_nodes(self) -> None:
+        now = time.monotonic_ns()
+        for node, item in self._agents.take():
+            if isinstance(item, Problem):
+                trouble = Trouble(node=node, what=item.what, hint=item.hint)
+                self.vigil.problems[node] = (*self.vigil.problems.get(node, ()), trouble)
+                self._tell(trouble)
+            elif isinstance(item, Hello):
+                self.vigil.problems.pop(node, None)
+            elif not isinstance(item, StreamEnd):
+                self.vigil.hear(now, node, item)
+
+    def _tell(self, trouble: Trouble) -> None:
+        key = (trouble.node, trouble.what)
+        if key not in self._said:
+            self._said.add(key)
+            self._trouble(trouble)
+
+    def _wakes(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it is full: whoever reads wakes anyway
+            os.write(self._wake, b"!")
+
+
+def _utc(ago_ns: int) -> str:
+    """The moment so long ago, by today's clock: a step of the clock moves all of them."""
+    now = datetime.now(UTC)  # noqa: TID251
+    return (now - timedelta(microseconds=ago_ns // 1000)).isoformat(timespec="milliseconds")
