@@ -104,6 +104,12 @@ def test_the_published_schema_is_that_of_the_document(golden: Golden) -> None:
     golden(SCHEMA, examination_schema())
 
 
+def test_the_page_of_a_watch_shows_what_replay_says() -> None:
+    page = (HERE.parents[1] / "docs" / "how-to" / "watch-overnight.md").read_text()
+    text = (HERE / "watched.txt").read_text()
+    assert text[text.index("before, by the clock") :].partition("\n\n")[0] in page
+
+
 def test_of_many_the_last_are_shown_and_in_full_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
