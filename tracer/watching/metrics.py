@@ -21,6 +21,7 @@ from tracer.model.diagnosis import Finding
 from tracer.model.watch import HOOKS, Status
 from tracer.watching import described as d
 from tracer.watching.accounts import DEVIATIONS, OTHER, Account
+from tracer.watching.healthz import Health
 from tracer.watching.httpd import Server, parse_address
 
 __all__ = ["MOST_NODES", "Metrics", "parse_address"]
@@ -48,7 +49,9 @@ class Metrics:
         self._collector = _Collector()
         registry.register(self._collector)
         ProcessCollector(registry=registry)
-        self._server = Server(make_wsgi_app(registry), address, port)
+        self._health = Health()
+        app = self._health.beside(make_wsgi_app(registry))
+        self._server = Server(app, address, port)
         self.port = self._server.port
 
     def show(self, statuses: Sequence[Status]) -> None:
@@ -56,6 +59,7 @@ class Metrics:
 
         What a scrape costs is paid by the scrape.
         """
+        self._health.beat()
         self._collector.show(statuses)
 
     def close(self) -> None:
