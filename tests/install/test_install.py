@@ -21,6 +21,7 @@ MADE = [
     "Namespace flantrace",
     "ServiceAccount flantrace-agent",
     "ClusterRole flantrace-operator",
+    "ClusterRole flantrace-watch",
     "Role flantrace-operator",
     "Role flantrace-ephemeral",
     "DaemonSet flantrace-agent",
@@ -248,7 +249,9 @@ def test_uninstall_leaves_nothing(server: Server, typed: Typing) -> None:
     before = everything(server)
     typed.install()
     said = typed.uninstall()
-    assert said.out == "removed ClusterRole flantrace-operator, Namespace flantrace\n"
+    assert said.out == (
+        "removed ClusterRole flantrace-operator, ClusterRole flantrace-watch, Namespace flantrace\n"
+    )
     assert everything(server) == before
 
 
@@ -310,7 +313,7 @@ def test_the_cluster_role_stays_while_another_namespace_has_flantrace(
     typed.install()
     typed.install("--flantrace-namespace", "second")
     assert typed.uninstall("--flantrace-namespace", "second").out == "removed Namespace second\n"
-    assert len(every(server, "clusterroles")) == 1
+    assert len(every(server, "clusterroles")) == 2
     assert sorted(pods(server)) == ALL
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tracer.install.manifests import CONTAINER
 from tracer.install.readiness import Rollout, rollout
 
 
@@ -16,7 +17,7 @@ def daemon_set(wanted: int, ready: int, updated: int | None = None, **meta: int)
 
 
 def pod(name: str, node: str | None, state: dict[str, Any] | None, **status: Any) -> dict[str, Any]:
-    states = {} if state is None else {"containerStatuses": [{"name": "agent", "state": state}]}
+    states = {} if state is None else {"containerStatuses": [{"name": CONTAINER, "state": state}]}
     return {
         "metadata": {"name": name},
         "spec": {"nodeName": node},
@@ -41,21 +42,21 @@ UNREADY = {
 
 
 def waiting(*pods: dict[str, Any], events: tuple[dict[str, Any], ...] = ()) -> dict[str, str]:
-    return dict(rollout(daemon_set(2, 0), pods, events).waiting)
+    return dict(rollout(daemon_set(2, 0), pods, events, CONTAINER).waiting)
 
 
 def test_it_is_done_when_the_newest_pods_run_everywhere() -> None:
     running = pod("a", "node-a", RUNNING, phase="Running")
-    assert rollout(daemon_set(1, 1), [running], ()).done
+    assert rollout(daemon_set(1, 1), [running], (), CONTAINER).done
 
 
 def test_it_is_not_done_while_the_controller_has_not_looked() -> None:
-    now = rollout(daemon_set(1, 1, generation=2, observed=1), [], ())
+    now = rollout(daemon_set(1, 1, generation=2, observed=1), [], (), CONTAINER)
     assert not now.done
 
 
 def test_pods_of_the_version_before_do_not_count() -> None:
-    now: Rollout = rollout(daemon_set(3, 3, updated=1), [], ())
+    now: Rollout = rollout(daemon_set(3, 3, updated=1), [], (), CONTAINER)
     assert (now.ready, now.done) == (1, False)
 
 

@@ -6,7 +6,7 @@ import click
 
 from tracer.cli import options
 from tracer.errors import UsageError
-from tracer.install.settings import DEFAULT_IMAGE, K3S_PATHS, PATHS, Settings
+from tracer.install.settings import DEFAULT_IMAGE, K3S_PATHS, METRICS_PORT, PATHS, Settings
 
 wait = click.option(
     "--wait",
@@ -36,6 +36,11 @@ wait = click.option(
 @click.option(
     "--old-kernels", is_flag=True, help="Some node runs Linux 5.10: give agents SYS_RESOURCE."
 )
+@click.option(
+    "--watch",
+    is_flag=True,
+    help=f"A watch on every node, too; its metrics are at the node's port {METRICS_PORT}.",
+)
 @click.option("--k3s", is_flag=True, help="Read k3s' files. Without --dry-run it is found out.")
 @options.flantrace_namespace
 @options.server
@@ -44,14 +49,15 @@ def install(dry_run: bool, k3s: bool, wait_s: float, **words: object) -> None:
     """Run an agent's pod on every node, or bring those that run up to date.
 
     Makes a namespace, a ServiceAccount without a token, a DaemonSet, and roles that people may be
-    bound to. Agents start when somebody traces; until then the pods only wait.
+    bound to. Agents start when somebody traces; until then the pods only wait. With --watch a
+    second DaemonSet, whose pods have a token that reads nodes, pods and flannel's configuration.
     """
     if dry_run:
         from tracer.install.as_yaml import as_yaml
-        from tracer.install.manifests import objects
+        from tracer.install.watch import whole
 
         settings = _settings(words, K3S_PATHS if k3s else PATHS)
-        click.echo(as_yaml(objects(settings)), nl=False)
+        click.echo(as_yaml(whole(settings)), nl=False)
         return
     from tracer.install.apply import install as apply
     from tracer.install.distribution import paths_of
@@ -91,6 +97,7 @@ def _settings(words: dict[str, object], paths: tuple[str, ...]) -> Settings:
         passive_only=bool(words["passive_only"]),
         old_kernels=bool(words["old_kernels"]),
         paths=paths,
+        watch=bool(words["watch"]),
     )
 
 

@@ -53,14 +53,19 @@ EVENTS = Resource("v1", "Event", "events")
 DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
 ROLE_BINDINGS = Resource(RBAC, "RoleBinding", "rolebindings")
 ROLES = Resource(RBAC, "Role", "roles")
+SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
+CLUSTER_ROLE_BINDINGS = Resource(
+    RBAC, "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
 CLUSTER_ROLES = Resource(RBAC, "ClusterRole", "clusterroles", namespaced=False)
 RESOURCES = (
     NAMESPACES,
     PODS,
     EVENTS,
-    Resource("v1", "ServiceAccount", "serviceaccounts"),
+    SERVICE_ACCOUNTS,
     DAEMON_SETS,
     CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
     ROLES,
 )
 

@@ -15,6 +15,7 @@ class Use(StrEnum):
     SERVICES = "ends that are Services"
     EXEC = "agents in the pods of an installation"
     EPHEMERAL = "--ephemeral"
+    WATCH = "watch"
     INSTALL = "install and uninstall"
 
 
@@ -49,8 +50,12 @@ NEEDS = (
     *_needs(Use.EXEC, "pods/exec", "get", "create", ours=True),
     *_needs(Use.EPHEMERAL, "pods", "get", "list", "create", "delete", ours=True),
     *_needs(Use.EPHEMERAL, "pods/exec", "get", "create", ours=True),
+    *_needs(Use.WATCH, "nodes", "list", "watch"),
+    *_needs(Use.WATCH, "pods", "list", "watch"),
+    *_needs(Use.WATCH, "configmaps", "get", "list", "watch", name="kube-flannel-cfg"),
     *_needs(Use.INSTALL, "namespaces", *_APPLIED),
     *_needs(Use.INSTALL, "clusterroles.rbac.authorization.k8s.io", *_APPLIED),
+    *_needs(Use.INSTALL, "clusterrolebindings.rbac.authorization.k8s.io", *_APPLIED),
     *_needs(Use.INSTALL, "roles.rbac.authorization.k8s.io", *_APPLIED, ours=True),
     *_needs(Use.INSTALL, "serviceaccounts", *_APPLIED, ours=True),
     *_needs(Use.INSTALL, "daemonsets.apps", *_APPLIED, ours=True),
@@ -101,10 +106,11 @@ def _item(use: Use, refused: Sequence[Review], needed: set[Use], namespace: str)
     said = f"you may not {lacks}{where}"
     if use is Use.INSTALL:
         return Item(name="access", standing=Standing.OK, said=f"{use}: {said}; others may")
+    role = "flantrace-watch" if use is Use.WATCH else "flantrace-operator"
     return Item(
         name="access",
         standing=Standing.MISSING if use in needed else Standing.LESS,
         said=said,
         without=f"no {use}",
-        remedy="bind the role flantrace-operator, which `flantrace install` makes, to yourself",
+        remedy=f"bind the role {role}, which `flantrace install` makes, to yourself",
     )

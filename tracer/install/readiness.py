@@ -7,7 +7,6 @@ import msgspec
 from tracer.collect.kube_objects import PodObject
 from tracer.collect.kube_pods import is_running, why_not
 from tracer.collect.kube_write import Object
-from tracer.install.manifests import CONTAINER
 from tracer.model.record import Record
 
 VAGUE = ("container is being created", "containers with unready status", "no kubelet has taken")
@@ -39,8 +38,10 @@ def is_vague(why: str) -> bool:
     return any(words in why for words in VAGUE)
 
 
-def rollout(daemon_set: Object, pods: Iterable[Object], events: Iterable[Object]) -> Rollout:
-    """From the objects as the API server gives them."""
+def rollout(
+    daemon_set: Object, pods: Iterable[Object], events: Iterable[Object], container: str
+) -> Rollout:
+    """From the objects as the API server gives them. `container`: the pods' one."""
     status, meta = daemon_set.get("status") or {}, daemon_set["metadata"]
     wanted = int(status.get("desiredNumberScheduled") or 0)
     numbers = (status.get(key) or 0 for key in ("updatedNumberScheduled", "numberReady"))
@@ -48,9 +49,9 @@ def rollout(daemon_set: Object, pods: Iterable[Object], events: Iterable[Object]
     waiting: dict[str, str] = {}
     names: dict[str, str] = {}
     for pod in (msgspec.convert(each, PodObject) for each in pods):
-        if not is_running(pod, CONTAINER):
+        if not is_running(pod, container):
             node, name = pod.spec.node_name or "no node yet", pod.metadata.name
-            why = why_not(pod, CONTAINER)
+            why = why_not(pod, container)
             waiting[node] = said.get(name, why) if is_vague(why) else why
             names[node] = name
     return Rollout(

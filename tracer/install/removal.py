@@ -6,7 +6,14 @@ import time
 from collections.abc import Sequence
 
 from tracer.collect.kube import Api
-from tracer.collect.kube_write import CLUSTER_ROLES, NAMESPACES, Object, Resource, Writer
+from tracer.collect.kube_write import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    NAMESPACES,
+    Object,
+    Resource,
+    Writer,
+)
 from tracer.errors import UsageError
 from tracer.install.apply import PAUSE_S, Say, is_ours, still_there
 from tracer.install.manifests import SELECTOR
@@ -23,7 +30,11 @@ def uninstall(api: Api, namespace: str, say: Say, wait_s: float) -> list[str]:
     ours = space is not None and is_ours(space)
     if ours:
         _refuse_strangers(api, namespace)
-    removed = [*_roles(writer, namespace), *_delete(writer, NAMESPACES, [space] if ours else [])]
+    removed = [
+        *_bindings(writer, namespace),
+        *_roles(writer, namespace),
+        *_delete(writer, NAMESPACES, [space] if ours else []),
+    ]
     for each in removed:
         say(f"removing {each}")
     if ours:
@@ -39,6 +50,14 @@ def _refuse_strangers(api: Api, namespace: str) -> None:
             where=api.server,
             hint="move or delete them first; they would go with the namespace",
         )
+
+
+def _bindings(writer: Writer, namespace: str) -> list[str]:
+    """Those that let this namespace's watch read the API."""
+    found = writer.listed(CLUSTER_ROLE_BINDINGS, labelSelector=SELECTOR)
+    spaces = [{who.get("namespace") for who in one.get("subjects") or ()} for one in found]
+    ours = [one for one, space in zip(found, spaces, strict=True) if space == {namespace}]
+    return _delete(writer, CLUSTER_ROLE_BINDINGS, ours)
 
 
 def _roles(writer: Writer, namespace: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What people need who trace. Agents ask the API nothing, and are bound to no role.
+"""What people need who trace, and a watch. Agents ask the API nothing, and are bound to no role.
 
 A test holds these rules against everything that flantrace asks, in both directions.
 """
@@ -16,8 +16,12 @@ EPHEMERAL_OPERATOR = "flantrace-ephemeral"
 namespace lets privileged ones in: not everybody who traces should have it."""
 
 
+WATCHER = "flantrace-watch"
+"""ClusterRole of a watch, on a node or of an operator: it reads less, and follows what it reads."""
+
+
 def roles(namespace: str, labels: dict[str, str]) -> list[dict[str, Any]]:
-    """A ClusterRole to read what a trace is about, and Roles for flantrace's own namespace."""
+    """ClusterRoles to read what a trace and a watch are about, and Roles for our own namespace."""
     net_conf = sorted({name for _, name in CONFIG_MAPS})
     return [
         _role(
@@ -28,6 +32,12 @@ def roles(namespace: str, labels: dict[str, str]) -> list[dict[str, Any]]:
             {**_rule("", ["configmaps"], ["get"]), "resourceNames": net_conf},
             _rule("discovery.k8s.io", ["endpointslices"], ["list"]),
             _rule("", ["endpoints"], ["get"]),
+        ),
+        _role(
+            CLUSTER_ROLES,
+            {"name": WATCHER, "labels": labels},
+            _rule("", ["nodes", "pods"], ["list", "watch"]),
+            {**_rule("", ["configmaps"], ["get", "list", "watch"]), "resourceNames": net_conf},
         ),
         _role(
             ROLES,

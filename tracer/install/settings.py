@@ -7,6 +7,10 @@ DEFAULT_IMAGE: str | None = None
 
 NAMESPACE = "flantrace"
 
+METRICS_PORT = 18472
+"""TCP, of `install --watch` and of the systemd unit. Prometheus' list of exporters' ports has given
+9100 to 9999 away; this is none of a Service's NodePorts, nor one that Linux picks by itself."""
+
 PATHS = ("/run/flannel", "/run/netns", "/etc/cni/net.d", "/var/lib/cni")
 """Folders of a node that an agent reads; each exists where flannel has run a pod."""
 
@@ -33,3 +37,5 @@ class Settings(Record, frozen=True, kw_only=True):
     old_kernels: bool = False
     """Some node runs Linux 5.10, where BPF's memory counts as locked."""
     paths: tuple[str, ...] = PATHS
+    watch: bool = False
+    """A watch runs on every node beside the agents."""

@@ -4,7 +4,7 @@ from tracer.collect.kube import Api
 from tracer.collect.kube_contents import Held, contents
 from tracer.collect.kube_write import ROLE_BINDINGS, Writer
 from tracer.install.manifests import NAME_LABEL
-from tracer.install.roles import EPHEMERAL_OPERATOR, OPERATOR
+from tracer.install.roles import EPHEMERAL_OPERATOR, OPERATOR, WATCHER
 
 PASSED_OVER = frozenset({"events", "events.events.k8s.io", "leases.coordination.k8s.io"})
 """Kinds that tell of others' objects, and end by themselves."""
@@ -47,7 +47,7 @@ def _any_binding(held: list[Held]) -> bool:
 
 
 def _bound_to_us(writer: Writer, namespace: str) -> set[str]:
-    ours = (OPERATOR, EPHEMERAL_OPERATOR)
+    ours = (OPERATOR, EPHEMERAL_OPERATOR, WATCHER)
     return {
         str(one["metadata"]["name"])
         for one in writer.listed(ROLE_BINDINGS, namespace)
