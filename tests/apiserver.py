@@ -111,6 +111,12 @@ class Server:
             meta["namespace"] = namespace
         self.store.create(resource, {"metadata": meta, **parts})
 
+    def remove(self, plural: str, name: str, namespace: str = "") -> None:
+        """What `add` made."""
+        resource = find("", "v1", plural)
+        assert resource is not None
+        self.store.delete(resource, (namespace, name))
+
     def node(self, name: str, number: int, **spec: Any) -> None:
         """A Node as flannel left it."""
         self.add(

@@ -11,9 +11,10 @@ import pytest
 
 from tests.apiserver import Server, endpoint, serving_agents
 from tracer.cli.main import run
+from tracer.collect.kube import CONFIG_MAPS
 from tracer.core.access import NEEDS, Use
 from tracer.install.manifests import objects
-from tracer.install.roles import EPHEMERAL_OPERATOR, OPERATOR
+from tracer.install.roles import EPHEMERAL_OPERATOR, OPERATOR, WATCHER
 from tracer.install.settings import Settings
 from tracer.lab.apiserver.resources import NAMESPACES
 
@@ -61,9 +62,11 @@ def permission(method: str, url: str, websocket: bool) -> list[Permission]:
     resource, name = rest[0], rest[1] if len(rest) > 1 else ""
     if len(rest) > 2:
         resource = f"{resource}/{rest[2]}"
-    verb = WORDS[method]
+    verb, query = WORDS[method], parse_qs(parts.query)
     if verb == "get" and not name:
-        verb = "watch" if parse_qs(parts.query).get("watch") else "list"
+        verb = "watch" if query.get("watch") else "list"
+        chosen = query.get("fieldSelector", [""])[0]
+        name = chosen.removeprefix("metadata.name=") if "metadata.name=" in chosen else ""
     # From Kubernetes 1.35 on (AuthorizePodWebsocketUpgradeCreatePermission).
     verbs = [verb, "create"] if websocket else [verb]
     return [Permission(one, group, resource, name) for one in verbs]
@@ -149,6 +152,20 @@ def test_pods_for_one_trace_need_one_role_more_and_all_of_it(
     pods = typed(server, "shop/web-0", "shop/db-0", "--passive", "--for", "100ms", *words)
     pods |= typed(server, "check", *words)
     assert pods - traces == granted("Role", EPHEMERAL_OPERATOR)
+
+
+@pytest.mark.kernel
+def test_a_watch_on_its_node_needs_its_own_role_and_all_of_it(server: Server) -> None:
+    words = ["watch", "--here", "--node", "node-a", "--kubeconfig", server.kubeconfig]
+    asked: set[Permission] = set()
+    for namespace, name in CONFIG_MAPS[1:]:
+        conf = {"net-conf.json": '{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}'}
+        server.add("configmaps", name, namespace, data=conf)
+        server.requests.clear()
+        assert run([*words, "--for", "2s"]) == 0
+        asked |= needed(server)
+        server.remove("configmaps", name, namespace)
+    assert asked == granted("ClusterRole", WATCHER)
 
 
 def test_names_are_completed_with_the_operators_roles(
