@@ -244,12 +244,13 @@ def test_an_address_that_is_not_this_machines_is_the_users_business() -> None:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        (":9808", ("127.0.0.1", 9808)),
-        ("0.0.0.0:9808", ("0.0.0.0", 9808)),
+        (":18472", ("127.0.0.1", 18472)),
+        ("0.0.0.0:18472", ("0.0.0.0", 18472)),
         ("localhost:0", ("localhost", 0)),
-        ("[::1]:9808", ("::1", 9808)),
-        ("[::]:9808", ("::", 9808)),
-        ("[fe80::1%eth0]:9808", ("fe80::1%eth0", 9808)),
+        ("[::1]:18472", ("::1", 18472)),
+        ("[::]:18472", ("::", 18472)),
+        ("[192.0.2.11]:18472", ("192.0.2.11", 18472)),
+        ("[fe80::1%eth0]:18472", ("fe80::1%eth0", 18472)),
     ],
 )
 def test_an_address_is_read(text: str, meant: tuple[str, int]) -> None:
@@ -257,9 +258,10 @@ def test_an_address_is_read(text: str, meant: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "9808", "::1:9808", "[]:9808", "[::1]", "a b:1", ":65536", ":-1", ":http", ":1 "]
+    "text",
+    ["", "18472", "::1:18472", "[]:18472", "[::1]", "a b:1", ":65536", ":-1", ":http", ":1 "],
 )
 def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UsageError) as error:
         parse_address(text)
-    assert ":9808" in error.value.hint
+    assert ":18472" in error.value.hint

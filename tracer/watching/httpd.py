@@ -27,7 +27,7 @@ WRITTEN = re.compile(r"(?:(?P<host>[^:\[\]\s]*)|\[(?P<ip6>[0-9A-Fa-f:.%\w]+)\]):
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Address and port of `[ADDR]:PORT`: `:9808`, `0.0.0.0:9808`, `[::1]:9808`. UsageError.
+    """Address and port of `[ADDR]:PORT`: `:18472`, `0.0.0.0:18472`, `[::1]:18472`. UsageError.
 
     Without an address it is the loopback's: whoever wants to be read from elsewhere says so.
     """
@@ -36,7 +36,7 @@ def parse_address(text: str) -> tuple[str, int]:
         raise UsageError(
             f"{text!r} is no address to listen at",
             where=OPTION,
-            hint=f"[ADDR]:PORT, such as :9808 (on {LOOPBACK}), 192.0.2.11:9808 or [::]:9808",
+            hint=f"[ADDR]:PORT, such as :18472 (on {LOOPBACK}), 192.0.2.11:18472 or [::]:18472",
         )
     return found["ip6"] or found["host"] or LOOPBACK, int(found["port"])
 
