@@ -14,6 +14,7 @@ from tracer.core.examine.pairs import requests
 from tracer.core.examine.promises import contradictions
 from tracer.core.examine.reach import Reached
 from tracer.core.examine.steps import steps
+from tracer.core.examine.traffic import with_traffic
 from tracer.core.facts import Facts
 from tracer.core.noticed import noticed
 from tracer.core.predict import predicted
@@ -37,7 +38,7 @@ def examine(bundle: Bundle) -> Examination:
     _ask(facts, counted, asked, asking, reached)
     further = beyond(facts, counted, read)
     asking.take(further.findings)
-    findings = asking.findings()
+    findings = with_traffic(facts, asking.findings())
     reached.explained(findings)
     stopped = tuple(reached.stopped(counted, read))
     ways = len(read) * (len(read) - 1) * len(counted)

@@ -1,0 +1,273 @@
+"""What packets that deviate from the leases mean: where the cause sits, and what it may be."""
+
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
+from tracer.core.examine.explaining import (
+    ANNOTATION,
+    CHANGED_MAC,
+    DEAD,
+    HALF,
+    LIVE,
+    MOVED,
+    NAMED_BY,
+    STALE,
+    TWINS,
+    UNPUBLISHED,
+)
+from tracer.core.examine.quote import packet_of
+from tracer.core.facts import Facts, MissingFact
+from tracer.core.leases import VXLAN
+from tracer.model.diagnosis import Severity
+from tracer.model.lease import Lease
+from tracer.model.observation import Direction
+from tracer.model.packet import Inner, Ip, Mac, Outer
+from tracer.model.watch import Deviating, Kind
+
+
+class Meaning(NamedTuple):
+    """What a piece of evidence amounts to where no table explains it."""
+
+    rule: str
+    node: str
+    """Where the cause sits."""
+    sentence: str
+    named_by: frozenset[str]
+    """Rules whose findings explain it."""
+    there: frozenset[str]
+    """At which nodes."""
+    also: tuple[str, ...] = ()
+    severity: Severity = Severity.ERROR
+    device: str | None = None
+    opens: bool = True
+    """False: without a finding of the tables it is none."""
+
+
+class _Seen:
+    """A deviation with what its last packet says."""
+
+    def __init__(self, facts: Facts, one: Deviating) -> None:
+        self.facts = facts
+        self.here = one.node
+        self.peer = one.peer or one.node
+        self.leaves = one.direction is not Direction.IN
+        packet = packet_of(facts, one.seen)
+        self.inner: Inner | None = packet.inner if packet is not None else None
+        self.outer: Outer | None = packet.outer if packet is not None else None
+        inside = self.inner.dst if self.inner is not None else one.subnet or ""
+        self.family = 6 if ":" in inside else 4
+        self.vtep = vtep_name(facts, self.here, self.family)
+        leases = {one.family for one in facts.leases if one.node == self.peer}
+        self.both: tuple[str, ...] = (HALF,) if len(leases) > 1 else ()
+
+    def lease(self, node: str) -> Lease | None:
+        try:
+            return self.facts.lease(node, self.family)
+        except MissingFact:
+            return None
+
+    def mac_owner(self, mac: Mac | None) -> str | None:
+        """The node whose lease has the MAC."""
+        if mac is None:
+            return None
+        return next((one.node for one in self.facts.leases if one.vtep_mac == mac), None)
+
+    def pod_owner(self, ip: Ip | None) -> Lease | None:
+        """The lease in whose subnet an address lies."""
+        if ip is None:
+            return None
+        address = ip_address(ip)
+        for one in self.facts.leases:
+            cidr = one.pod_cidr if one.family == address.version else None
+            if cidr is not None and address in ip_network(cidr):
+                return one
+        return None
+
+
+class _Told(NamedTuple):
+    rule: str
+    node: str
+    sentence: str
+    also: tuple[str, ...] = ()
+    severity: Severity = Severity.ERROR
+
+
+def of_deviating(facts: Facts, one: Deviating) -> Meaning | None:
+    """None: a kind that is told otherwise, or is none of this version's."""
+    tell = _BY_KIND.get(one.kind)
+    if tell is None:
+        return None
+    seen = _Seen(facts, one)
+    told = tell(seen)
+    return Meaning(
+        rule=told.rule,
+        node=told.node,
+        sentence=told.sentence,
+        named_by=NAMED_BY[one.kind],
+        there=frozenset((seen.here, seen.peer, told.node)),
+        also=told.also,
+        severity=told.severity,
+        device=device_of(told.rule, seen.vtep),
+    )
+
+
+def vtep_name(facts: Facts, node: str, family: int) -> str:
+    """flannel's device on a node, as it is called there or would be."""
+    try:
+        link = facts.vtep(node, family)
+    except MissingFact:
+        link = None
+    if link is not None:
+        return link.ifname
+    return f"{'flannel-v6' if family == 6 else 'flannel'}.{facts.vni}"
+
+
+_WITHOUT_DEVICE = frozenset({UNPUBLISHED, "backend-type-mixed", "directrouting-asymmetric"})
+
+
+def device_of(rule: str, vtep: str) -> str | None:
+    """As the rule itself says it, so that it stays one finding whoever found it."""
+    return None if rule in _WITHOUT_DEVICE else vtep
+
+
+def _peer_mac(seen: _Seen) -> _Told:
+    return _Told(
+        STALE,
+        seen.here,
+        f"{seen.here} addresses frames for {seen.peer} to a MAC that {seen.peer}'s lease has not.",
+        seen.both,
+    )
+
+
+def _own_mac(seen: _Seen) -> _Told:
+    mac = seen.inner.dst_mac if seen.inner is not None else None
+    meant = seen.pod_owner(seen.inner.dst if seen.inner is not None else None)
+    own = seen.lease(seen.here)
+    if meant is not None and meant.node not in (seen.here, seen.peer):
+        sentence = f"{seen.peer} sends frames for {meant.node} to {seen.here}."
+        return _Told(LIVE, seen.peer, sentence, (TWINS,))
+    if mac is not None and own is not None and own.vtep_mac == mac:
+        sentence = f"{seen.here}'s lease advertises a MAC that {seen.vtep} there does not have."
+        return _Told(ANNOTATION, seen.here, sentence, (CHANGED_MAC,))
+    if mac is None:
+        sentence = (
+            f"{seen.peer} addresses frames to another MAC than {seen.vtep} of {seen.here} has."
+        )
+        return _Told(STALE, seen.peer, sentence, (ANNOTATION, LIVE, *seen.both))
+    sentence = (
+        f"{seen.peer} addresses frames for {seen.here} to a MAC that neither {seen.here}'s lease"
+        f" nor its {seen.vtep} has."
+    )
+    return _Told(STALE, seen.peer, sentence, (ANNOTATION, *seen.both))
+
+
+def _sender_mac(seen: _Seen) -> _Told:
+    owner = seen.mac_owner(seen.inner.src_mac if seen.inner is not None else None)
+    if owner not in (None, seen.peer):
+        sentence = f"Frames of {seen.peer} come in at {seen.here} with the VtepMAC of {owner}."
+        return _Told(TWINS, seen.peer, sentence, (ANNOTATION, "duplicate-podcidr"))
+    sentence = f"Frames of {seen.peer} come in at {seen.here} from a MAC that its lease has not."
+    return _Told(ANNOTATION, seen.peer, sentence, (CHANGED_MAC, TWINS))
+
+
+def _outer_dst(seen: _Seen) -> _Told:
+    dst = seen.outer.dst if seen.outer is not None else None
+    if not seen.leaves:
+        sentence = (
+            f"{seen.peer} sends frames for {seen.here} to another address than {seen.vtep} there"
+            " has."
+        )
+        return _Told(MOVED, seen.here, sentence, (LIVE, "wrong-interface"))
+    owner = seen.facts.owner_of(dst) if dst is not None else None
+    if owner not in (None, seen.peer):
+        return _Told(LIVE, seen.here, f"{seen.here} sends frames for {seen.peer} to {owner}.")
+    if dst is not None and owner is None:
+        sentence = f"{seen.here} sends frames for {seen.peer} to the address of no node."
+        return _Told(DEAD, seen.here, sentence, seen.both)
+    sentence = f"{seen.here} sends frames for {seen.peer} to another address than it publishes."
+    return _Told(DEAD, seen.here, sentence, (LIVE, *seen.both))
+
+
+def _outer_src(seen: _Seen) -> _Told:
+    if seen.leaves:
+        sentence = f"Frames of {seen.here} leave from another address than {seen.vtep} there has."
+        return _Told(MOVED, seen.here, sentence, ("masq-pod-to-pod",))
+    sentence = (
+        f"Frames of {seen.peer} come in at {seen.here} from an address not its published one."
+    )
+    return _Told(MOVED, seen.peer, sentence, ("public-ip-nat", "wrong-interface"))
+
+
+def _vni(seen: _Seen) -> _Told:
+    own = seen.lease(seen.here)
+    odd = seen.here if own is not None and own.vni not in (None, seen.facts.vni) else seen.peer
+    if seen.leaves:
+        sentence = f"{seen.here} sends frames for {seen.peer} with another VNI than its own."
+        return _Told("vni-mismatch", seen.here, sentence)
+    sentence = (
+        f"Frames of {seen.peer} come in at {seen.here} with another VNI than {seen.vtep} has."
+    )
+    return _Told("vni-mismatch", odd, sentence)
+
+
+def _port(seen: _Seen) -> _Told:
+    if seen.leaves:
+        sentence = f"{seen.here} sends VXLAN to {seen.peer} by another UDP port than its own."
+        return _Told("port-mismatch", seen.here, sentence)
+    conf, own = seen.facts.net_conf, _own_port(seen)
+    odd = seen.here if conf is not None and own not in (None, conf.port) else seen.peer
+    sentence = f"{seen.peer} sends VXLAN to another UDP port than {seen.here} listens on."
+    return _Told("port-mismatch", odd, sentence)
+
+
+def _own_port(seen: _Seen) -> int | None:
+    try:
+        link = seen.facts.vtep(seen.here, seen.family)
+    except MissingFact:
+        return None
+    return link.vxlan.port if link is not None and link.vxlan is not None else None
+
+
+def _plain(seen: _Seen) -> _Told:
+    if seen.leaves:
+        sentence = f"{seen.here} sends packets for pods of {seen.peer} without VXLAN."
+        also = ("host-route-overlaps", "policy-route", "directrouting-asymmetric")
+        return _Told("routes-lost", seen.here, sentence, also)
+    sentence = f"Packets of {seen.peer}'s pods come in at {seen.here} without VXLAN."
+    lease, conf = seen.lease(seen.peer), seen.facts.net_conf
+    rules = ["routes-lost", "directrouting-asymmetric", "backend-type-mixed"]
+    if lease is not None and lease.backend_type not in (None, VXLAN):
+        rules.reverse()
+    elif conf is not None and conf.direct_routing:
+        rules[:2] = reversed(rules[:2])
+    return _Told(rules[0], seen.peer, sentence, tuple(rules[1:]))
+
+
+def _no_lease(seen: _Seen) -> _Told:
+    """Pods may probe any address: a warning, until more is known."""
+    inner = seen.inner
+    end = (inner.dst if seen.leaves else inner.src) if inner is not None else None
+    owner, verb = seen.pod_owner(end), "go to" if seen.leaves else "come from"
+    if owner is not None and owner.defect is not None:
+        sentence = f"Packets at {seen.here} {verb} pods of {owner.node}, whose lease peers ignore."
+        return _Told(UNPUBLISHED, owner.node, sentence, (), Severity.WARNING)
+    sentence = f"Packets at {seen.here} {verb} addresses of the pods' network that no node leases."
+    rules = ("stale-route-deleted-node", UNPUBLISHED)
+    first, *rest = rules if seen.leaves else rules[::-1]
+    by = seen.facts.owner_of(seen.outer.src) if seen.outer is not None else None
+    node = by if by is not None and not seen.leaves else seen.here
+    return _Told(first, node, sentence, tuple(rest), Severity.WARNING)
+
+
+_BY_KIND: Mapping[Kind, Callable[[_Seen], _Told]] = {
+    Kind.NO_LEASE: _no_lease,
+    Kind.PEER_MAC: _peer_mac,
+    Kind.OWN_MAC: _own_mac,
+    Kind.SENDER_MAC: _sender_mac,
+    Kind.OUTER_DST: _outer_dst,
+    Kind.OUTER_SRC: _outer_src,
+    Kind.VNI: _vni,
+    Kind.PORT: _port,
+    Kind.PLAIN: _plain,
+}
