@@ -145,6 +145,16 @@ def test_a_node_that_says_nothing_new_is_seen_to_be_silent(metrics: Metrics) -> 
     assert age["node-a",] >= 0.3 > age["node-b",]
 
 
+def test_of_a_node_that_has_counted_nothing_yet_only_its_silence_is_told(metrics: Metrics) -> None:
+    metrics.show([status(counts("node-b", 5)), status(node="node-b", counted=False)])
+    told = {
+        name
+        for name, values in samples(scraped(metrics.port)).items()
+        if any(("node", "node-b") in key for key in values)
+    }
+    assert told == {"flantrace_status_age_seconds"}
+
+
 def test_before_the_first_status_only_the_process_is_shown(metrics: Metrics) -> None:
     own = {name for name in names(scraped(metrics.port)) if name.startswith("flantrace_")}
     assert own == {"flantrace_build_info"}

@@ -167,8 +167,10 @@ def _traffic(accounts: dict[str, Account]) -> Iterator[Metric]:
     )
 
 
-def _watch(kept: dict[str, _Kept], accounts: dict[str, Account]) -> Iterator[Metric]:
+def _watch(every: dict[str, _Kept], accounts: dict[str, Account]) -> Iterator[Metric]:
     now = time.monotonic()
+    # Of a node that has counted nothing yet a nought would read as if nothing were lost there.
+    kept = {node: one for node, one in every.items() if one.status.counted}
     shown: list[tuple[d.Described, dict[str, float | None]]] = [
         (d.UNTOLD, {node: one.status.untold for node, one in kept.items()}),
         (d.LEASES, {node: one.status.leases for node, one in kept.items()}),
@@ -178,8 +180,8 @@ def _watch(kept: dict[str, _Kept], accounts: dict[str, Account]) -> Iterator[Met
         (d.LOST_RECORDS, {node: one.status.lost for node, one in kept.items()}),
         (d.OVERHEAD, {node: one.status.overhead for node, one in kept.items()}),
         (d.WATCHED, {node: one.status.watched_s for node, one in kept.items()}),
-        (d.STATUS_AGE, {node: now - one.came_s for node, one in kept.items()}),
-        (d.UNNAMED, {node: account.unnamed for node, account in accounts.items()}),
+        (d.STATUS_AGE, {node: now - one.came_s for node, one in every.items()}),
+        (d.UNNAMED, {node: accounts[node].unnamed for node in kept}),
     ]
     for one, values in shown:
         rows = ((node, value) for node, value in values.items())
