@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from tracer.core.gaps import Gaps
 from tracer.core.ledger import Ledger, S
 from tracer.model.observation import Device, Direction, Drop, Observation
@@ -136,6 +138,7 @@ class Both:
     def __init__(self) -> None:
         self.a, self.b = Node("node-a", "node-b", B_NET), Node("node-b", "node-a", A_NET)
         self.gaps = Gaps()
+        self.offsets: dict[str, int] = {}
         self._look()
 
     def second(self, sent: int, arrived: int) -> None:
@@ -147,7 +150,7 @@ class Both:
         ledgers = {"node-a": self.a.ledger, "node-b": self.b.ledger}
         subnets = {"node-a": (A_NET,), "node-b": (B_NET,)}
         for node in ledgers:
-            self.gaps.take(node, ledgers, subnets)
+            self.gaps.take(node, ledgers, subnets, self.offsets)
 
 
 def test_no_packet_is_missing_while_it_may_be_under_way() -> None:
@@ -196,12 +199,32 @@ def test_one_packet_of_ten_thousand_is_found_missing_when_the_flow_rests() -> No
 def test_what_a_node_takes_from_the_wire_and_never_unpacks_is_a_gap_of_its_own() -> None:
     node, gaps = Node("node-b", "node-a", A_NET), Gaps()
     for passed in (ALL_IN, ("uplink_in",), ("uplink_in",), ()):
-        gaps.take("node-b", {"node-b": node.ledger}, {})
+        gaps.take("node-b", {"node-b": node.ledger}, {}, {})
         node.second(passed, 50)
-    gaps.take("node-b", {"node-b": node.ledger}, {})
+    gaps.take("node-b", {"node-b": node.ledger}, {}, {})
     (gap,) = gaps.gaps()
     assert (gap.sender, gap.receiver, gap.peer) == ("node-b", "node-b", "node-a")
     assert (gap.after, gap.before, gap.missing) == ("uplink_in", "vtep_in", 100)
+
+
+def test_the_first_packets_of_a_peer_may_be_those_that_are_missing() -> None:
+    node, gaps = Node("node-b", "node-a", A_NET), Gaps()
+    for passed in ((), (), ("uplink_in",), ()):
+        gaps.take("node-b", {"node-b": node.ledger}, {}, {})
+        node.second(passed, 50)
+    gaps.take("node-b", {"node-b": node.ledger}, {}, {})
+    assert [(gap.before, gap.missing) for gap in gaps.gaps()] == [("vtep_in", 50)]
+
+
+def test_counters_that_are_heard_late_and_out_of_order_are_no_gap() -> None:
+    """The receiver's reading of a second ago comes in after the sender's of just now."""
+    both = Both()
+    for _ in range(5):
+        both.a.second(ALL_OUT, 1000)
+        both.b.second(ALL_IN, 1000)
+        both.b.ledger.last = replace(both.b.ledger.last, time_ns=both.b.now - S)  # type: ignore[type-var]
+        both._look()
+    assert both.gaps.gaps() == ()
 
 
 def test_counters_that_begin_anew_are_no_gap() -> None:

@@ -26,6 +26,7 @@ from tracer.cli.replay import replay
 from tracer.cli.report import report
 from tracer.cli.top import top
 from tracer.cli.trace import trace
+from tracer.cli.watch import watch
 from tracer.cli.words import arranged
 from tracer.errors import FlantraceError
 
@@ -45,8 +46,8 @@ def flantrace() -> None:
 
 
 COMMANDS = (
-    trace, check, top, predict, doctor, install, uninstall, replay, report, diff, explain, redact,
-    import_,
+    trace, check, watch, top, predict, doctor, install, uninstall, replay, report, diff, explain,
+    redact, import_,
 )  # fmt: skip
 """In the order in which people meet them."""
 

@@ -58,7 +58,7 @@ def top(
     """
     if as_json and not once:
         raise UsageError("--json without --once", where="the command line", hint="add --once")
-    from tracer.watching.joined import statuses  # type: ignore[import-not-found,unused-ignore]
+    from tracer.watching.joined import statuses
 
     way = options.way_to_nodes(words)
 

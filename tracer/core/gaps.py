@@ -1,9 +1,10 @@
 """Packets that pass one hook and not the next, by counters: exact, and late by one period.
 
-What was counted at the first hook a whole period ago must have passed the second by now; what may
-still be under way, between two hooks or between two nodes' readings of their counters, is no gap.
+What was counted at the first hook some time before the second one's counter was read must have
+passed that, too; what may still be under way is no gap.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
@@ -13,6 +14,12 @@ from tracer.model.watch import HOOKS, Gap
 
 WELL = 2
 """Periods with traffic and without a further loss after which a gap is over."""
+
+TRANSIT_NS = 300_000_000
+"""What was counted so long before must have arrived; also how far clocks may be misjudged."""
+
+READINGS = 8
+"""Of the sender's counter that are remembered: the receiver may be heard seconds later."""
 
 FORGOTTEN_NS = 120_000_000_000
 """Without traffic nobody can say."""
@@ -42,10 +49,12 @@ class _Pair(NamedTuple):
 class _Count:
     """One pair's."""
 
-    def __init__(self, passed: int, arrived: int) -> None:
-        self.begun = self.earlier = self.passed = passed
-        self.arrived = arrived
-        self.first = self.most = self.known = passed - arrived
+    def __init__(self) -> None:
+        self.sent: deque[tuple[int, int]] = deque(maxlen=READINGS)
+        """When the sender's counter was read, by our clock, and what it said."""
+        self.begun = self.passed = self.arrived = 0
+        self.first: int | None = None
+        self.most = self.known = 0
         """Missing when we began, and the most that ever was; of it what is no news."""
         self.well = WELL
         self.missing = 0
@@ -54,23 +63,33 @@ class _Count:
     @property
     def total(self) -> int:
         """Missing since we began: exact whenever the flow rests."""
-        return self.most - self.first
+        return self.most - (self.first or 0)
 
-    def look(self, passed: int, arrived: int, now: int, since: int) -> None:
+    def look(self, arrived: int, now: int, period: int) -> None:
+        """The receiver's counter was read now, by our clock."""
+        if not self.sent:
+            return
+        if self.first is None:
+            # what is under way at the beginning is taken for what is missing from the beginning
+            self.first = self.most = self.known = self.sent[-1][1] - arrived
+        earlier = [passed for time, passed in self.sent if time <= now - TRANSIT_NS]
+        if not earlier:
+            return
+        before, self.passed = self.passed, earlier[-1]
         deficit = self.passed - arrived
         self.most = max(self.most, deficit)
         if deficit > self.known:
             if not self.missing:
-                self.begun, self.first_ns = self.earlier, since
+                self.begun, self.first_ns = before, now - period
             self.missing += deficit - self.known
             self.known, self.last_ns, self.well = deficit, now, 0
         elif arrived > self.arrived:
             self.well += 1
-        self.earlier, self.passed, self.arrived = self.passed, passed, arrived
+        self.arrived = arrived
         if self.missing and (self.well >= WELL or now - self.last_ns > FORGOTTEN_NS):
             self.missing = 0
             # of what was lost until now the last shows only when the flow rests: no new gap
-            self.known = max(self.known, passed - arrived)
+            self.known = max(self.known, self.sent[-1][1] - arrived)
 
 
 class Gaps:
@@ -89,22 +108,42 @@ class Gaps:
             if node not in (pair.sender, pair.receiver)
         }
 
-    def take(self, node: str, ledgers: Mapping[str, Ledger], subnets: Subnets) -> None:
-        """A node's counters are new. `ledgers`: those of all nodes that are watched."""
-        last = ledgers[node].last
-        now = last.time_ns if last is not None else 0
-        since = now - int(ledgers[node].period_s * 1e9)
-        moved = frozenset(ledgers[node].moved)
+    def take(
+        self,
+        node: str,
+        ledgers: Mapping[str, Ledger],
+        subnets: Subnets,
+        offsets: Mapping[str, int],
+    ) -> None:
+        """A node's counters are new. `ledgers`: those of all nodes that are watched.
+
+        `offsets`: node -> nanoseconds from its clock to ours.
+        """
+        ledger = ledgers[node]
+        now = ledger.last.time_ns + offsets.get(node, 0) if ledger.last is not None else 0
+        moved = frozenset(ledger.moved)
         recent, self._moved[node] = moved | self._moved.get(node, frozenset()), moved
-        for pair in (*_within(node, recent), *_between(node, ledgers, subnets)):
-            passed = _total(ledgers[pair.sender], (pair.peer, pair.sees), pair.after)
-            sender = pair.sender if pair.sender != pair.receiver else pair.peer
-            arrived = _total(ledgers[pair.receiver], (sender, pair.seen), pair.before)
-            count = self._counts.get(pair)
-            if count is None:
-                self._counts[pair] = _Count(passed, arrived)
-            else:
-                count.look(passed, arrived, now, since)
+        within = tuple(_within(node, recent))
+        for pair in (*within, *_between((node,), ledgers, subnets)):
+            count = self._of(pair, ledgers)
+            count.sent.append((now, _total(ledger, (pair.peer, pair.sees), pair.after)))
+        for pair in (*within, *_between(ledgers, (node,), subnets)):
+            peer = pair.peer if pair.sender == node else pair.sender
+            arrived = _total(ledger, (peer, pair.seen), pair.before)
+            self._of(pair, ledgers).look(arrived, now, int(ledger.period_s * 1e9))
+
+    def _of(self, pair: _Pair, ledgers: Mapping[str, Ledger]) -> _Count:
+        """One that is new began with what both counted until their last period, if they did."""
+        count = self._counts.get(pair)
+        if count is None:
+            count = self._counts[pair] = _Count()
+            sender, receiver = ledgers[pair.sender], ledgers[pair.receiver]
+            if sender.period_s and receiver.period_s:
+                peer = pair.peer if pair.sender == pair.receiver else pair.sender
+                sent = _before(sender, (pair.peer, pair.sees), pair.after)
+                arrived = _before(receiver, (peer, pair.seen), pair.before)
+                count.first = count.most = count.known = sent - arrived
+        return count
 
     def gaps(self) -> tuple[Gap, ...]:
         """What stands."""
@@ -141,15 +180,21 @@ def _within(node: str, peers: Iterable[Peer]) -> Iterator[_Pair]:
                 yield _Pair(node, subnet, after, node, subnet, before, peer)
 
 
-def _between(node: str, ledgers: Mapping[str, Ledger], subnets: Subnets) -> Iterator[_Pair]:
-    """From every other node to this one."""
-    for sender in ledgers:
-        if sender == node:
-            continue
-        for theirs in subnets.get(sender, ()):
-            for ours in subnets.get(node, ()):
-                if (":" in theirs) is (":" in ours):
-                    yield _Pair(sender, ours, "uplink_out", node, theirs, "uplink_in", node)
+def _between(senders: Iterable[str], receivers: Iterable[str], subnets: Subnets) -> Iterator[_Pair]:
+    for sender in senders:
+        for receiver in receivers:
+            for theirs in subnets.get(sender, ()) if sender != receiver else ():
+                for ours in subnets.get(receiver, ()):
+                    if (":" in theirs) is (":" in ours):
+                        yield _Pair(
+                            sender, ours, "uplink_out", receiver, theirs, "uplink_in", receiver
+                        )
+
+
+def _before(ledger: Ledger, peer: Peer, hook: str) -> int:
+    moved = ledger.moved.get(peer)
+    fresh = moved.at[HOOKS.index(hook)].packets if moved is not None else 0
+    return _total(ledger, peer, hook) - fresh
 
 
 def _total(ledger: Ledger, peer: Peer, hook: str) -> int:

@@ -22,7 +22,9 @@ LEFTOVERS = ""
 class Mirror:
     """One node's. Times are its own clock's, in nanoseconds."""
 
-    def __init__(self, state: NodeState) -> None:
+    def __init__(self, state: NodeState, before: "Mirror | None" = None) -> None:
+        """`before`: what was odd by it and still is, is so since then."""
+        self._since = dict(before.odd()) if before is not None else {}
         self._node = state.node
         self._vteps = vteps_of(state)
         self._indexes = {link.ifindex for link in self._vteps.values()}
@@ -143,7 +145,7 @@ class Mirror:
 
     def _note(self, now: int, what: str, odd: bool) -> None:
         if odd:
-            self._odd.setdefault(what, now)
+            self._odd.setdefault(what, self._since.get(what, now))
         else:
             self._odd.pop(what, None)
 

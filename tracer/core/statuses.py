@@ -22,7 +22,7 @@ def statuses(vigil: Vigil, now: int, began: int, heard: int) -> tuple[Status, ..
     return tuple(
         Status(
             node=node,
-            time_ns=now,
+            time_ns=ledger.last.time_ns if ledger.last is not None else 0,
             totals=tuple(ledger.totals.values()),
             drops=tuple(ledger.drops.values()),
             rates=tuple(_rates(vigil, ledger, news)),
@@ -36,6 +36,7 @@ def statuses(vigil: Vigil, now: int, began: int, heard: int) -> tuple[Status, ..
             overhead=ledger.last.overhead if ledger.last is not None else None,
             records=ledger.last.records if ledger.last is not None else 0,
             watched_s=(now - began) / S,
+            counted=ledger.last is not None,
         )
         for node, ledger in vigil.ledgers.items()
     )

@@ -34,7 +34,6 @@ from tracer.model.watch import (
     Deviant,
     Deviating,
     Dropping,
-    Gap,
     Happening,
     News,
     Watched,
@@ -46,7 +45,7 @@ API = ""
 MOST_OBSERVATIONS = 20_000
 """Packets that are kept for the next segment."""
 
-Timed = TypeVar("Timed", Deviating, Dropping, Gap)
+Timed = TypeVar("Timed", Deviating, Dropping)
 
 
 class Vigil:
@@ -73,6 +72,8 @@ class Vigil:
         self._happened: deque[Happening] = deque(maxlen=1000)
         self._offsets: dict[str, int] = {}
         self._found: tuple[Finding, ...] = ()
+        self.settled = False
+        """What the API said until now was there before us, and is no news."""
         self._due = self._counted = False
         self._evidence: object = None
 
@@ -89,7 +90,8 @@ class Vigil:
     ) -> None:
         """What the API says of nodes and of flannel's configuration."""
         changes = self.known.take(nodes, gone, conf)
-        told = (lease_changed(now, change.before, change.now) for change in changes)
+        news = changes if self.settled else ()
+        told = (lease_changed(now, change.before, change.now) for change in news)
         self._happen(API, [event for event in told if event is not None])
         self._due = self._due or bool(changes) or conf is not None
 
@@ -103,7 +105,7 @@ class Vigil:
         else:
             self._flannel[one.name] = pod
         event = flanneld_changed(now, before, pod)
-        if event is not None:
+        if event is not None and self.settled:
             self._happen(API, [event])
             self._due = True
 
@@ -127,7 +129,7 @@ class Vigil:
             offset = now - message.time_ns
             self._offsets[node] = min(offset, self._offsets.get(node, offset))
             self.ledgers[node].take(message)
-            self.gaps.take(node, self.ledgers, self._subnets())
+            self.gaps.take(node, self.ledgers, self._subnets(), self._offsets)
             self._counted = True
         elif isinstance(message, Deviant):
             self.ledgers[node].record(message)
@@ -184,6 +186,12 @@ class Vigil:
             watched=watched,
         )
 
+    def segment(self, now: int, at: str) -> Bundle:
+        """The same with the packets that were recorded since the last one."""
+        seen = tuple(self.seen)
+        self.seen.clear()
+        return replace(self.bundle(now, at), observations=seen)
+
     def look(self, now: int, bundle: Bundle | None) -> list[Changed]:
         """What turned of the findings. `bundle`: of this moment; None: nothing is new."""
         if bundle is not None:
@@ -226,8 +234,12 @@ class Vigil:
                 for ledger in self.ledgers.values()
                 for one in ledger.dropping()
             ),
-            gaps=tuple(self._moved(one.receiver, one) for one in self.gaps.gaps()),
+            gaps=self.gaps.gaps(),
             happened=tuple(happened[-100:]),
+            read_ns={
+                node: state.monotonic_ns + self._offsets.get(node, 0)
+                for node, state in self.states.items()
+            },
         )
 
     def _moved(self, node: str, one: Timed) -> Timed:

@@ -1,5 +1,6 @@
 """What a watch knows of traffic, beside the tables: counters, evidence, and what it amounts to."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from tracer.model.diagnosis import Finding
@@ -150,7 +151,7 @@ class Gap(Record, frozen=True, kw_only=True):
     """Packets at `after` since it began, those aside that may be under way."""
     missing: int
     first_ns: int
-    """By `receiver`'s clock."""
+    """By the clock of whoever diagnoses, as `last_ns`."""
     last_ns: int
 
 
@@ -181,6 +182,8 @@ class Watched(Record, frozen=True, kw_only=True):
     dropping: tuple[Dropping, ...] = ()
     gaps: tuple[Gap, ...] = ()
     happened: tuple[Happening, ...] = ()
+    read_ns: Mapping[str, int] = {}
+    """Node -> when its state was read, by the same clock."""
 
 
 class Turn(StrEnum):
@@ -236,7 +239,7 @@ class Status(Record, frozen=True, kw_only=True):
 
     node: str
     time_ns: int
-    """The node's CLOCK_MONOTONIC."""
+    """Of the node's last counts, by its CLOCK_MONOTONIC: it stands still while nothing is heard."""
     totals: tuple[PeerCounts, ...]
     """Of every peer, since the watch began."""
     drops: tuple[DropCount, ...]
@@ -258,3 +261,5 @@ class Status(Record, frozen=True, kw_only=True):
     """Observations taken from the ring since the watch began."""
     watched_s: float = 0.0
     """How long it has watched."""
+    counted: bool = True
+    """The node has said something; False: its watch is being started."""

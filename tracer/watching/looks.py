@@ -3,8 +3,11 @@
 SHORTEST_S = 0.4
 """Between two looks."""
 
-PART = 10
-"""A look may take a tenth of the time: one that takes long is had seldom."""
+PART = 4
+"""A look may take a fifth of the time: one that takes long is had seldom."""
+
+LONGEST_S = 3.0
+"""And yet never later than that after something called for it."""
 
 OFTEN_S = 1.5
 """While something is wrong: what has no news (firewalls, switches) is to be seen mended."""
@@ -12,7 +15,7 @@ OFTEN_S = 1.5
 SELDOM_S = 30.0
 """While nothing calls for it."""
 
-ODD_S = 0.7
+ODD_S = 0.5
 """How long entries may be unlike the leases: flanneld writes a few ms after it hears."""
 
 
@@ -31,11 +34,11 @@ class Looks:
 
     def due(self) -> float:
         """When the next one is."""
-        pause = max(SHORTEST_S, PART * self._took)
+        pause = max(SHORTEST_S, min(PART * self._took, LONGEST_S))
         at_last = self._last + max(OFTEN_S if self.often else SELDOM_S, pause)
         return min(max(self._wanted, self._last + pause), at_last)
 
-    def had(self, began: float, ended: float) -> None:
-        """One was had: what called for it before it began is seen."""
-        self._last, self._took = ended, ended - began
+    def had(self, ended: float, took: float) -> None:
+        """One was had, and nothing calls for another."""
+        self._last, self._took = ended, took
         self._wanted = float("inf")

@@ -36,9 +36,6 @@ PODS_S = 1.0
 AGAIN_S = 30.0
 """Between attempts to load programs where the kernel refuses."""
 
-MANY = 32
-"""Leases from which on entries that are as promised are left out of what is said."""
-
 MOST_RECORDS = 500
 """Of one period, those that are told one by one; the others are counted."""
 
@@ -64,6 +61,7 @@ class NodeWatch(Closing):
         self._mirror: Mirror | None = None
         self._teller: Teller | None = None
         self._told = 0
+        self._told_state = False
         self._said: set[str] = set()
         self._odd: set[str] = set()
         """Peers, as the mirror has them, that were odd when last it was looked."""
@@ -127,22 +125,28 @@ class NodeWatch(Closing):
             state = snapshot(self.node, pods=self._pods)
         except FlantraceError as error:
             self._trouble(error)
-            self._looks.had(began, time.monotonic())
+            self._looks.had(time.monotonic(), time.monotonic() - began)
             return
-        self._state = state
-        self._mirror = Mirror(state)
+        took = time.monotonic() - began
+        self._state, known = state, self._known
+        everybody = {name: known.leases_of(name) for name in known.nodes}
+        self._mirror = mirror = Mirror(state, self._mirror)
+        mirror.hold(time.monotonic_ns(), everybody)
         self._teller = self._teller or Teller(state)
-        everybody = {name: self._known.leases_of(name) for name in self._known.nodes}
-        self._mirror.hold(time.monotonic_ns(), everybody)
-        self._odd = set(self._mirror.odd())
         self._teller.see(state)
         self._teller.hold(lease for leases in everybody.values() for lease in leases)
         self._hold()
         found, _ = points(state, peers=self._few_peers(), pods=())
         self._look_at(found, state)
-        leases = self._known.leases()
-        self._say(without_promised(state, leases) if len(leases) > MANY else state)
-        self._looks.had(began, time.monotonic())
+        self._looks.had(time.monotonic(), took)
+        self._odd = set(mirror.odd())
+        unsettled = max(mirror.odd().values(), default=0) / 1e9 + ODD_S
+        if unsettled > began and self._told_state:
+            # flanneld may be at work: half of what it writes is no state to judge
+            self._looks.want(unsettled)
+            return
+        self._told_state = True
+        self._say(without_promised(state, known.leases()))
 
     def _look_at(self, found: Iterable[AttachedPoint], state: NodeState) -> None:
         self._eyes.look_at(tuple(found), state.netns)

@@ -67,6 +67,7 @@ class Watcher:
         """Until it is told to leave, or for so long. CollectFailed: the API never answered."""
         self._following.wait()
         self._intent.take()
+        self.vigil.settled = True
         self._tick_at = time.monotonic()
         end = float("inf") if seconds is None else time.monotonic() + seconds
         try:
@@ -120,10 +121,13 @@ class Watcher:
             self._tell(trouble)
         shown = self.statuses()
         for outlet in self._outlets:
-            outlet.show(shown, self._recording)
+            outlet.show(shown, self._segment)
 
     def _recording(self) -> Bundle:
         return self.vigil.bundle(time.monotonic_ns(), _utc(0))
+
+    def _segment(self) -> Bundle:
+        return self.vigil.segment(time.monotonic_ns(), _utc(0))
 
     def _turned(self, bundle: Bundle | None) -> None:
         """`bundle`: of this moment; None: nothing is new but the time."""
@@ -140,7 +144,7 @@ class Watcher:
                 before=self.vigil.before(changed, watched),
             )
             for outlet in self._outlets:
-                outlet.turn(turned, self._recording)
+                outlet.turn(turned, self._segment)
         self._intent.look_often(bool(self.vigil.findings.standing()))
 
     def _take_nodes(self) -> None:

@@ -21,6 +21,7 @@ WATCH: Mapping[type[Record], Mapping[str, Rule]] = {
         "dropping": Rule(K.INSIDE, "Dropped packets."),
         "gaps": Rule(K.INSIDE, "Lost packets."),
         "happened": Rule(K.INSIDE, "What changed before."),
+        "read_ns": Rule(K.KEEP, "Nanoseconds since the machine started.", keys=K.NODE),
     },
     Deviating: {
         "node": _NODE,
