@@ -36,6 +36,7 @@ from tracer.model.watch import (
     Dropping,
     Happening,
     News,
+    ReadAt,
     Watched,
 )
 
@@ -236,10 +237,10 @@ class Vigil:
             ),
             gaps=self.gaps.gaps(),
             happened=tuple(happened[-100:]),
-            read_ns={
-                node: state.monotonic_ns + self._offsets.get(node, 0)
+            read=tuple(
+                ReadAt(node=node, time_ns=state.monotonic_ns + self._offsets.get(node, 0))
                 for node, state in self.states.items()
-            },
+            ),
         )
 
     def _moved(self, node: str, one: Timed) -> Timed:

@@ -1,6 +1,5 @@
 """What a watch knows of traffic, beside the tables: counters, evidence, and what it amounts to."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from tracer.model.diagnosis import Finding
@@ -173,6 +172,13 @@ class News(Record, frozen=True, kw_only=True, tag="news", tag_field="kind"):
     happened: tuple[Happening, ...]
 
 
+class ReadAt(Record, frozen=True, kw_only=True):
+    """When a node's state was read, by the clock of whoever diagnoses."""
+
+    node: str
+    time_ns: int
+
+
 class Watched(Record, frozen=True, kw_only=True):
     """A watch's evidence at one moment: a part of a recording, which alone decides the findings."""
 
@@ -182,8 +188,8 @@ class Watched(Record, frozen=True, kw_only=True):
     dropping: tuple[Dropping, ...] = ()
     gaps: tuple[Gap, ...] = ()
     happened: tuple[Happening, ...] = ()
-    read_ns: Mapping[str, int] = {}
-    """Node -> when its state was read, by the same clock."""
+    read: tuple[ReadAt, ...] = ()
+    """When the nodes' states were."""
 
 
 class Turn(StrEnum):

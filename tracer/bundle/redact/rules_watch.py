@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tracer.bundle.redact.rules import Kind, Rule
 from tracer.model.record import Record
-from tracer.model.watch import Deviating, Dropping, Gap, Happening, Watched
+from tracer.model.watch import Deviating, Dropping, Gap, Happening, ReadAt, Watched
 
 K = Kind
 _NODE = Rule(K.NODE, "The same token as everywhere.")
@@ -21,8 +21,9 @@ WATCH: Mapping[type[Record], Mapping[str, Rule]] = {
         "dropping": Rule(K.INSIDE, "Dropped packets."),
         "gaps": Rule(K.INSIDE, "Lost packets."),
         "happened": Rule(K.INSIDE, "What changed before."),
-        "read_ns": Rule(K.KEEP, "Nanoseconds since the machine started.", keys=K.NODE),
+        "read": Rule(K.INSIDE, "When each node's tables were read."),
     },
+    ReadAt: {"node": _NODE, "time_ns": _MOMENT},
     Deviating: {
         "node": _NODE,
         "peer": _NODE,
