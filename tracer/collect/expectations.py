@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 
 from tracer.collect.maps import Map
 from tracer.collect.shape import Shape
+from tracer.collect.subnets import subnets
 from tracer.core.held import Held, HeldOwn, HeldPeer
 from tracer.errors import CollectFailed
 from tracer.model.packet import Ip, Mac, Net
@@ -32,7 +33,9 @@ class Expectations:
     def __init__(self, maps: Mapping[str, Map], wanted: Shape, slots: int) -> None:
         """`maps`: those of bpf/peers.h and of the counters, by name."""
         self._maps = maps
-        self._shape = wanted
+        self._subnets = {
+            family: subnets(maps[f"peers{family}"], wanted, family) for family in (4, 6)
+        }
         self._slots: dict[Net, int] = {}
         self._peers: dict[int, HeldPeer] = {}
         self._free = list(range(slots - 1, NO_LEASE, -1))
@@ -44,8 +47,7 @@ class Expectations:
             self._maps["own"].put(_INDEX.pack(own.family == 6), _of_own(own))
         wanted = {peer.subnet: peer for peer in held.peers}
         for subnet in self._slots.keys() - wanted.keys():
-            family, key = self._key(subnet)
-            self._maps[family].remove(key)
+            self._subnets[ip_network(subnet).version].remove(subnet)
             self._leave(self._slots.pop(subnet))
         for subnet, peer in wanted.items():
             before = self._slots.get(subnet)
@@ -84,25 +86,13 @@ class Expectations:
                 counted.put(_INDEX.pack(slot), bytes(counted.value_size))
         self._peers[slot] = peer
         self._maps["expected"].put(_INDEX.pack(slot), _of_peer(peer))
-        family, key = self._key(subnet)
-        self._maps[family].put(key, _INDEX.pack(slot))
+        self._subnets[ip_network(subnet).version].put(subnet, slot)
         self._slots[subnet] = slot
         if before is not None:
             self._leave(before)
 
     def _leave(self, slot: int) -> None:
         self._resting.append(slot)
-
-    def _key(self, subnet: Net) -> tuple[str, bytes]:
-        """The map of a subnet, and its key there."""
-        net = ip_network(subnet)
-        packed = net.network_address.packed
-        length = struct.pack("=I", net.prefixlen)
-        if net.version == 4:
-            return "peers4", length + packed if len(self._shape.lengths4) > 1 else packed
-        if len(self._shape.lengths6) > 1:
-            return "peers6", length + packed
-        return "peers6", packed[: 4 * self._shape.words6]
 
 
 def _of_peer(peer: HeldPeer) -> bytes:

@@ -39,6 +39,10 @@ class Map:
             os.close(self._fd)
             self._fd = -1
 
+    def fileno(self) -> int:
+        """The descriptor, which stays the map's."""
+        return self._fd
+
     def put(self, key: bytes, value: bytes) -> None:
         """Write one element. Raises OSError; E2BIG: the map is full."""
         buffers = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value)

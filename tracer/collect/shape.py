@@ -12,7 +12,25 @@ from tracer.model.packet import Net
 EVERY_NS = 100_000_000
 """At most ten records a second of one kind and peer."""
 
+MOST_INDEXED = 1 << 16
+"""Subnets that a network has room for, where they are told by number: 512 KB of the kernel's."""
+
 Network: TypeAlias = IPv4Network | IPv6Network
+
+
+class Index(NamedTuple):
+    """Which bits of an address number its subnet in the cluster's network."""
+
+    word: int
+    """In which of its words of 32 bits."""
+    shift: int
+    size: int
+    """Room for so many subnets, a power of two."""
+
+    def of(self, net: Network) -> int:
+        """The number of a subnet."""
+        (word,) = struct.unpack_from("!I", net.network_address.packed, 4 * self.word)
+        return int(word) >> self.shift & self.size - 1
 
 
 class Shape(NamedTuple):
@@ -31,7 +49,23 @@ class Shape(NamedTuple):
     @property
     def words6(self) -> int:
         """Words of an IPv6 address that are the key of its subnet, where all have one length."""
-        return -(-max(self.lengths6, default=64) // 32)
+        return -(-max(self.lengths6, default=_USUAL[6]) // 32)
+
+    def numbered(self, family: int) -> Index | None:
+        """Where subnets can be told by number: in one network, of one length, and not too many."""
+        networks = _of(self.networks, family)
+        lengths = self.lengths4 if family == 4 else self.lengths6
+        if len(networks) != 1 or len(lengths) > 1:
+            return None
+        length = max(lengths, default=_USUAL[family])
+        bits, word = length - networks[0].prefixlen, (length - 1) // 32
+        if not 0 <= bits <= MOST_INDEXED.bit_length() - 1 or length - bits < 32 * word:
+            return None
+        return Index(word, 32 * word + 32 - length, 1 << bits)
+
+
+_USUAL = {4: 24, 6: 64}
+"""flannel's lengths of subnets, for a cluster of one node."""
 
 
 def shape(held: Held) -> Shape:
@@ -45,8 +79,8 @@ def shape(held: Held) -> Shape:
 
 def flags(wanted: Shape, slots: int) -> list[str]:
     """The shape as -D flags. Addresses and ports as the programs load them from memory."""
-    mask4 = IPv4Network(f"0.0.0.0/{max(wanted.lengths4, default=24)}").netmask.packed
-    mask6 = IPv6Network(f"::/{max(wanted.lengths6, default=64)}").netmask.packed
+    mask4 = IPv4Network(f"0.0.0.0/{max(wanted.lengths4, default=_USUAL[4])}").netmask.packed
+    mask6 = IPv6Network(f"::/{max(wanted.lengths6, default=_USUAL[6])}").netmask.packed
     ports = (int.from_bytes(port.to_bytes(2, "big"), sys.byteorder) for port in wanted.ports)
     return [
         f"-DSLOTS={slots}",
@@ -57,9 +91,18 @@ def flags(wanted: Shape, slots: int) -> list[str]:
         f"-DWORDS6={wanted.words6}",
         f"-DMASK6(i)={_by_index(words(mask6))}",
         f"-DVXLAN_PORT(p)=({'||'.join(f'(p)=={port:#x}' for port in ports)})",
+        *_index(wanted.numbered(4), "4", "a", "(a)"),
+        *_index(wanted.numbered(6), "6", "p", "WORD6(p,{})"),
         *(["-DTRIE4"] if len(wanted.lengths4) > 1 else []),
         *(["-DTRIE6"] if len(wanted.lengths6) > 1 else []),
     ]
+
+
+def _index(index: Index | None, family: str, argument: str, name: str) -> list[str]:
+    if index is None:
+        return []
+    number = f"(NET32({name.format(index.word)})>>{index.shift}&{index.size - 1:#x}u)"
+    return [f"-DINDEX{family}({argument})={number}", f"-DSIZE{family}={index.size}"]
 
 
 def words(packed: bytes) -> tuple[int, ...]:
