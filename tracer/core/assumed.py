@@ -171,7 +171,9 @@ def _towards(
         for one in facts.leases
         if one.node in read and any(_goes_direct(facts, one, other) for other in vxlan)
     }
-    others = [one for one in facts.leases if (one.node, one.family) not in direct]
+    others = [
+        one for one in facts.leases if one.node in read and (one.node, one.family) not in direct
+    ]
     state = with_promised(replace(state, promised=tuple(read)), others)
     routes = [
         Route(destination=lease.pod_cidr or "", gateway=lease.public_ip, ifindex=UPLINK)

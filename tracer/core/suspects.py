@@ -30,7 +30,7 @@ def suspects(
         return tuple(peers)
     found: dict[str, None] = {}
     for node in (
-        *_told(watched),
+        *spoken_of(watched),
         *(node for state in read.values() for node in _odd(leases, state)),
         *_alike(leases),
         *(lease.node for lease in leases if lease.defect is not None),
@@ -43,8 +43,8 @@ def suspects(
     return (*found, *((any_other,) if any_other is not None else ()))
 
 
-def _told(watched: Watched | None) -> Iterator[str]:
-    """Whom the packets speak of."""
+def spoken_of(watched: Watched | None) -> Iterator[str]:
+    """Whom a watch's packets speak of."""
     if watched is None:
         return
     spoken_of = [

@@ -6,6 +6,7 @@ from functools import cached_property
 from tracer.core.case import Crossing, WayView
 from tracer.core.end import WayEnd
 from tracer.core.facts import Facts, MissingFact
+from tracer.core.suspects import spoken_of
 from tracer.core.tables import Tables
 from tracer.model.cluster import ClusterState, Node
 from tracer.model.lease import Lease
@@ -107,12 +108,15 @@ class ClusterView(_View):
 
     @cached_property
     def spoken_of(self) -> frozenset[str]:
-        """The nodes of interest: a trace speaks of those at its ends, a check of all asked for."""
+        """The nodes of interest: a trace speaks of those at its ends, a check of all asked for, a
+        watch of those, too, whose packets have shown something.
+        """
         bundle = self.facts.bundle
         if bundle.request is not None:
             return frozenset((bundle.request.source.node, bundle.request.destination.node))
         named = bundle.check.nodes if bundle.check is not None else ()
-        return frozenset(named or self.nodes)
+        told = spoken_of(bundle.watched) if named else ()
+        return frozenset((*named, *told) or self.nodes)
 
     @property
     def traced(self) -> frozenset[str]:

@@ -153,6 +153,21 @@ def _checksum(fault: Fault) -> Advice:
     )
 
 
+def _unplugged(fault: Fault) -> Advice:
+    node, vtep = fault.node, fault.vtep
+    return Advice(
+        f"everything between pods of {node} and other nodes",
+        (
+            f"see whether {node} runs, and whether its uplink is up and has the address that it"
+            " publishes:",
+            f"kubectl get node {node}",
+            remedies.on(node, "ip -br addr"),
+        ),
+        (remedies.on(node, f"ip -d link show {vtep}"),),
+        ("restarting flannel: it has no part in whether the uplink answers",),
+    )
+
+
 def _lost(fault: Fault) -> Advice:
     facts = fault.facts
     port = facts.net_conf.port if facts.net_conf is not None else 8472
@@ -199,5 +214,6 @@ _BY_RULE: Mapping[str, Callable[[Fault], Advice]] = {
     "backend-type-mixed": _configured,
     TWINS: _twins,
     "outer-udp-csum-bad": _checksum,
+    "uplink-down": _unplugged,
     "unexplained-loss": _lost,
 }

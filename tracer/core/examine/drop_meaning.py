@@ -16,7 +16,7 @@ from tracer.core.examine.meaning import Meaning, vtep_name
 from tracer.core.examine.quote import AT, S, packet_of
 from tracer.core.facts import Facts
 from tracer.model.diagnosis import Severity
-from tracer.model.observation import Drop
+from tracer.model.observation import Device, Drop
 from tracer.model.packet import Packet
 from tracer.model.watch import Dropping, Gap
 
@@ -48,39 +48,47 @@ def of_dropping(facts: Facts, one: Dropping) -> Meaning | None:
     """None: no fault. They had come to where they were to go, or the sender was told."""
     drop = Drop(reason=one.reason, caller=one.caller)
     packet = packet_of(facts, one.seen)
-    reason = next((name for name in BY_REASON if freed_for(drop, name)), one.reason)
+    reason = next((name for name in BY_REASON if freed_for(drop, name)), one.reason) or ""
     if _used_up(drop, packet) or _in_a_pod(facts, one):
         return None
-    family = 6 if ":" in (one.subnet or "") else 4
-    vtep = vtep_name(facts, one.node, family)
-    there = {one.node}
-    if one.peer is not None and reason not in OF_THIS_NODE:
-        there.add(one.peer)
-    named_by = BY_REASON.get(reason or "", INSIDE)
-    wrapped = packet is not None and packet.outer is not None
-    as_known = packet is None or wrapped is (reason in _WRAPPED)
-    if one.peer is not None and reason in _PEERS_OWN and as_known:
-        rule, sentence = _PEERS_OWN[reason]
-        return Meaning(
-            rule=rule,
-            node=one.peer,
-            sentence=sentence.format(peer=one.peer, here=one.node, vtep=vtep),
-            named_by=named_by,
-            there=frozenset(there),
-            device=vtep,
-        )
-    return Meaning(
+    told = _of_the_peer(facts, one, reason, packet) or Meaning(
         rule=DROP,
         node=one.node,
         sentence=f"The kernel of {one.node} frees packets {_whose(one)}"
         f" ({one.reason or 'it names no reason'}, in {one.caller or 'an unnamed function'});"
         " no rule of flantrace explains why.",
-        named_by=named_by,
-        there=frozenset(there),
         severity=Severity.WARNING if reason in _A_POLICY_MAY else Severity.ERROR,
         device=one.seen.ifname or None if one.seen is not None else None,
         opens=_lasts(one) and one.peer is not None and not _usual(facts, one, reason, packet),
     )
+    there = {one.node}
+    if one.peer is not None and reason not in OF_THIS_NODE:
+        there.add(one.peer)
+    return told._replace(named_by=BY_REASON.get(reason, INSIDE), there=frozenset(there))
+
+
+def _of_the_peer(facts: Facts, one: Dropping, reason: str, packet: Packet | None) -> Meaning | None:
+    """What the sender's fault must be, or that of the one who does not answer."""
+    if one.peer is None:
+        return None
+    if reason == "NEIGH_FAILED" and _unanswered(facts, one, packet):
+        return Meaning(
+            rule="uplink-down",
+            node=one.peer,
+            sentence=f"Nobody answers for the address that {one.peer} publishes, and {one.node}"
+            " frees what it has for its pods.",
+            also=("wrong-interface",),
+        )
+    wrapped = packet is not None and packet.outer is not None
+    if reason not in _PEERS_OWN or (packet is not None and wrapped is not (reason in _WRAPPED)):
+        return None
+    if reason == "OTHERHOST" and one.seen is not None and one.seen.device is not Device.VTEP:
+        # By another device it came for another reason: a pod's, or that of another network.
+        return None
+    vtep = vtep_name(facts, one.node, 6 if ":" in (one.subnet or "") else 4)
+    rule, sentence = _PEERS_OWN[reason]
+    sentence = sentence.format(peer=one.peer, here=one.node, vtep=vtep)
+    return Meaning(rule=rule, node=one.peer, sentence=sentence, device=vtep)
 
 
 def of_gap(facts: Facts, one: Gap) -> Meaning:
@@ -107,6 +115,14 @@ def of_gap(facts: Facts, one: Gap) -> Meaning:
         there=nodes,
         device=_device_at(facts, one.sender, one.before),
         opens=one.last_ns - one.first_ns >= LASTING_NS and one.missing >= KEEPS_ON,
+    )
+
+
+def _unanswered(facts: Facts, one: Dropping, packet: Packet | None) -> bool:
+    """It was wrapped up and waited for the MAC of the peer's published address."""
+    outer = packet.outer if packet is not None else None
+    return outer is not None and any(
+        lease.node == one.peer and lease.public_ip == outer.dst for lease in facts.leases
     )
 
 
@@ -137,7 +153,7 @@ def _lasts(one: Dropping) -> bool:
     return one.last_ns - one.first_ns >= LASTING_NS and one.packets >= KEEPS_ON
 
 
-def _usual(facts: Facts, one: Dropping, reason: str | None, packet: Packet | None) -> bool:
+def _usual(facts: Facts, one: Dropping, reason: str, packet: Packet | None) -> bool:
     """Its sender was told that it is too big, a switch flooded it, or the pod it is for is gone."""
     if reason == "PKT_TOO_BIG":
         return True

@@ -47,6 +47,7 @@ _PLAIN = {
     "uplink-down",
     "vxlan-module-missing",
     "vxlan-port-taken",
+    "rp-filter",
     *_LEASELESS,
 }
 
@@ -64,7 +65,8 @@ NAMED_BY: Mapping[Kind, frozenset[str]] = {
 """Rules that explain such packets, where the tables have shown their fault."""
 
 BY_REASON: Mapping[str, frozenset[str]] = {
-    "OTHERHOST": NAMED_BY[Kind.OWN_MAC],
+    # another's device takes in all VNIs in external mode, a veth without a bridge all MACs
+    "OTHERHOST": NAMED_BY[Kind.OWN_MAC] | {"vxlan-port-taken", "veth-detached"},
     "NO_TX_TARGET": frozenset({"fdb-missing", "neigh-missing", *_MACS, *_LEASELESS}),
     "NEIGH_FAILED": frozenset(
         {"neigh-missing", "uplink-down", "cni0-down", "veth-down", "veth-detached", "pod-gone"}

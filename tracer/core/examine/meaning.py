@@ -33,9 +33,9 @@ class Meaning(NamedTuple):
     node: str
     """Where the cause sits."""
     sentence: str
-    named_by: frozenset[str]
+    named_by: frozenset[str] = frozenset()
     """Rules whose findings explain it."""
-    there: frozenset[str]
+    there: frozenset[str] = frozenset()
     """At which nodes."""
     also: tuple[str, ...] = ()
     severity: Severity = Severity.ERROR
@@ -241,7 +241,8 @@ def _plain(seen: _Seen) -> _Told:
         rules.reverse()
     elif conf is not None and conf.direct_routing:
         rules[:2] = reversed(rules[:2])
-    return _Told(rules[0], seen.peer, sentence, tuple(rules[1:]))
+    others = (*rules[1:], "host-route-overlaps", "policy-route")
+    return _Told(rules[0], seen.peer, sentence, others)
 
 
 def _no_lease(seen: _Seen) -> _Told:

@@ -119,7 +119,7 @@ class _Account:
         known = [
             key
             for key, one in self._found.items()
-            if one.rule in meaning.named_by and one.node in meaning.there
+            if one.rule in meaning.named_by and _is_about(one, meaning)
         ]
         known.sort(key=lambda key: not self._found[key].explains)
         return known[0] if known else None
@@ -150,6 +150,13 @@ class _Account:
             explains=True,
             also=meaning.also,
         )
+
+
+def _is_about(finding: Finding, meaning: Meaning) -> bool:
+    """It sits at one of the nodes, or names one: of two that share something, one is the cause."""
+    return finding.node in meaning.there or not meaning.there.isdisjoint(
+        word.strip(",.;:") for word in finding.sentence.split()
+    )
 
 
 def _proven(finding: Finding, meaning: Meaning) -> Finding:
