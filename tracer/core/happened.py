@@ -15,6 +15,11 @@ Entry: TypeAlias = Link | Address | Route | Rule | Neighbour | FdbEntry
 _LASTING = ("PERMANENT", "NOARP", "NONE")
 """Other states come and go with traffic."""
 
+_MADE_WITH_ADDRESSES = ("local", "broadcast", "anycast", "multicast")
+
+_OWN_AFFAIR = ("fe80:", "ff", "224.", "169.254.")
+"""Link-local and multicast: the kernel writes these for every device."""
+
 
 class Teller:
     """For one node: knows its devices and whose an address is."""
@@ -68,7 +73,9 @@ class Teller:
         return Event(time_ns, what, self._about(entry.ifindex, entry.mac, entry.dst))
 
     def _neighbour(self, time_ns: int, gone: bool, entry: Neighbour) -> Event | None:
-        if not self._is_vxlan(entry.ifindex) or not (gone or entry.state in _LASTING):
+        if not self._is_vxlan(entry.ifindex) or entry.ip.startswith(_OWN_AFFAIR):
+            return None
+        if not gone and entry.state not in _LASTING:
             return None
         at = f" at {entry.mac}" if entry.mac is not None and not gone else ""
         what = f"the neighbour {entry.ip}{at}{self._whose(entry.ip, entry.mac)} {_went(gone)}"
@@ -76,6 +83,8 @@ class Teller:
 
     def _route(self, time_ns: int, gone: bool, entry: Route) -> Event | None:
         if entry.destination not in self._peers and not self._is_vxlan(entry.ifindex):
+            return None
+        if entry.destination.startswith(_OWN_AFFAIR) or entry.kind in _MADE_WITH_ADDRESSES:
             return None
         via = f" via {entry.gateway}" if entry.gateway is not None else ""
         what = f"the route to {entry.destination}{via}{self._whose(entry.destination)}"

@@ -1,10 +1,10 @@
 """When a node's tables are to be read anew: soon after what calls for it, not all the time."""
 
-SHORTEST_S = 0.4
+SHORTEST_S = 0.3
 """Between two looks."""
 
-PART = 4
-"""A look may take a fifth of the time: one that takes long is had seldom."""
+PART = 2
+"""A look may take a third of the time, and no more: one that takes long is had seldom."""
 
 LONGEST_S = 3.0
 """And yet never later than that after something called for it."""
