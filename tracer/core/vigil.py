@@ -12,7 +12,8 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from tracer.core.before import Event, Events
-from tracer.core.examine import examine
+from tracer.core.evidence import Explained
+from tracer.core.examine import examined
 from tracer.core.gaps import Gaps
 from tracer.core.happened import flanneld_changed, lease_changed
 from tracer.core.known import Known
@@ -73,6 +74,7 @@ class Vigil:
         self._happened: deque[Happening] = deque(maxlen=1000)
         self._offsets: dict[str, int] = {}
         self._found: tuple[Finding, ...] = ()
+        self._explained = Explained()
         self.settled = False
         """What the API said until now was there before us, and is no news."""
         self._due = self._counted = False
@@ -197,7 +199,9 @@ class Vigil:
         """What turned of the findings. `bundle`: of this moment; None: nothing is new."""
         if bundle is not None:
             self._due, self._evidence = False, self._keys()
-            self._found = tuple(one for one in examine(bundle).findings if one.severity in _TOLD)
+            examination, explained = examined(bundle)
+            self._explained.note(now, explained)
+            self._found = tuple(one for one in examination.findings if one.severity in _TOLD)
         turned = self.findings.look(now, self._found)
         for one in turned:
             if one.turn == "opened":
@@ -223,19 +227,14 @@ class Vigil:
 
     def _watched(self, now: int) -> Watched:
         happened = [one for one in self._happened if now - one.time_ns <= 60_000_000_000]
+        ledgers = self.ledgers.values()
+        deviating = (self._moved(of.node, one) for of in ledgers for one in of.deviating())
+        dropping = (self._moved(of.node, one) for of in ledgers for one in of.dropping())
         return Watched(
             time_ns=now,
-            deviating=tuple(
-                self._moved(ledger.node, one)
-                for ledger in self.ledgers.values()
-                for one in ledger.deviating()
-            ),
-            dropping=tuple(
-                self._moved(ledger.node, one)
-                for ledger in self.ledgers.values()
-                for one in ledger.dropping()
-            ),
-            gaps=self.gaps.gaps(),
+            deviating=self._explained.marked(deviating),
+            dropping=self._explained.marked(dropping),
+            gaps=self._explained.marked(self.gaps.gaps()),
             happened=tuple(happened[-100:]),
             read=tuple(
                 ReadAt(node=node, time_ns=state.monotonic_ns + self._offsets.get(node, 0))

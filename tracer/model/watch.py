@@ -115,6 +115,8 @@ class Deviating(Record, frozen=True, kw_only=True):
     last_ns: int
     seen: Observation | None
     """The last that was recorded."""
+    explained_ns: int | None = None
+    """When a fault in the tables last explained it; None: none ever did."""
 
 
 class Dropping(Record, frozen=True, kw_only=True):
@@ -131,6 +133,8 @@ class Dropping(Record, frozen=True, kw_only=True):
     last_ns: int
     seen: Observation | None
     """The last that was recorded."""
+    explained_ns: int | None = None
+    """When a fault in the tables last explained it; None: none ever did."""
 
 
 class Gap(Record, frozen=True, kw_only=True):
@@ -152,6 +156,8 @@ class Gap(Record, frozen=True, kw_only=True):
     first_ns: int
     """By the clock of whoever diagnoses, as `last_ns`."""
     last_ns: int
+    explained_ns: int | None = None
+    """When a fault in the tables last explained it; None: none ever did."""
 
 
 class Happening(Record, frozen=True, kw_only=True):

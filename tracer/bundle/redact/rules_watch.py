@@ -35,6 +35,7 @@ WATCH: Mapping[type[Record], Mapping[str, Rule]] = {
         "first_ns": _MOMENT,
         "last_ns": _MOMENT,
         "seen": _SEEN,
+        "explained_ns": _MOMENT,
     },
     Dropping: {
         "node": _NODE,
@@ -46,6 +47,7 @@ WATCH: Mapping[type[Record], Mapping[str, Rule]] = {
         "first_ns": _MOMENT,
         "last_ns": _MOMENT,
         "seen": _SEEN,
+        "explained_ns": _MOMENT,
     },
     Gap: {
         "sender": _NODE,
@@ -57,6 +59,7 @@ WATCH: Mapping[type[Record], Mapping[str, Rule]] = {
         "missing": _NUMBER,
         "first_ns": _MOMENT,
         "last_ns": _MOMENT,
+        "explained_ns": _MOMENT,
     },
     Happening: {
         "node": _NODE,

@@ -1,11 +1,13 @@
 """From one recording without packets to one examination: what `flantrace check` concludes."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from tracer.core.annotate import annotated
 from tracer.core.case import Case
+from tracer.core.evidence import Piece
 from tracer.core.examine.answer import Told, answer, remarks
 from tracer.core.examine.asking import Asking
 from tracer.core.examine.beyond import beyond
@@ -28,8 +30,20 @@ MOST_STOPPED = 2000
 """Pairs that are listed one by one; of all of them the number is known."""
 
 
+class Examined(NamedTuple):
+    """An examination, and of a watch's evidence what a fault in the tables explains."""
+
+    examination: Examination
+    explained: tuple[Piece, ...]
+
+
 def examine(bundle: Bundle) -> Examination:
     """Compare everything recorded: same bundle, same answer."""
+    return examined(bundle).examination
+
+
+def examined(bundle: Bundle) -> Examined:
+    """The same, for a watch."""
     facts = Facts(bundle)
     asked = asked_nodes(facts)
     read = tuple(node for node in asked if node in bundle.nodes)
@@ -38,13 +52,13 @@ def examine(bundle: Bundle) -> Examination:
     _ask(facts, counted, asked, asking, reached)
     further = beyond(facts, counted, read)
     asking.take(further.findings)
-    findings = with_traffic(facts, asking.findings())
+    findings, explained = with_traffic(facts, asking.findings())
     reached.explained(findings)
     stopped = tuple(reached.stopped(counted, read))
     ways = len(read) * (len(read) - 1) * len(counted)
     told = Told(facts, asked, read, findings, stopped, ways, reached.doubts, further)
     sentence, exit_code = answer(told)
-    return Examination(
+    found = Examination(
         schema=SCHEMA,
         recorded_at=utc(bundle.created_at) or bundle.created_at,
         recorded_by=bundle.tool_version,
@@ -66,6 +80,7 @@ def examine(bundle: Bundle) -> Examination:
         notes=tuple(remarks(told)),
         timeline=noticed(bundle),
     )
+    return Examined(found, explained)
 
 
 def _ask(

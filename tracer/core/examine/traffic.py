@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from tracer.core.evidence import Piece
 from tracer.core.examine import quote
 from tracer.core.examine.advice import Fault, advice
 from tracer.core.examine.asking import NAMELESS, in_order
@@ -21,32 +23,43 @@ MOST = 64
 SHOWN = 3
 """Of these, those that a finding quotes."""
 
+LINGERS_NS = 4 * quote.S
+"""Counters are read each second, and what is missing shows a period later."""
+
 JUST_NS = quote.S
 """Counters are read so often: what they count may have been before it by so much."""
 
 
-def with_traffic(facts: Facts, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+class Accounted(NamedTuple):
+    """What the tables and traffic give together."""
+
+    findings: tuple[Finding, ...]
+    explained: tuple[Piece, ...]
+    """The evidence that a fault in the tables explains."""
+
+
+def with_traffic(facts: Facts, findings: Sequence[Finding]) -> Accounted:
     """The findings of the tables, each with the traffic that it explains, and those of the rest.
 
     Evidence that a table's fault explains makes it one that explains. What none explains is a
     finding by itself, at the node where its cause most likely sits, with the other names that the
-    same packets allow.
+    same packets allow. What one explained until a moment ago is the last of it.
     """
     watched = facts.bundle.watched
     if watched is None:
-        return tuple(findings)
+        return Accounted(tuple(findings), ())
     account = _Account(facts, findings)
     for one in islice(watched.deviating, MOST):
         meaning = of_deviating(facts, one)
         if meaning is not None and _repaired(facts, watched, one):
             meaning = meaning._replace(opens=False)
-        account.take(meaning, quote.deviating(facts, one), (one.node, one.peer))
+        account.take(one, meaning, quote.deviating(facts, one), (one.node, one.peer))
     for drop in islice(watched.dropping, MOST):
         meaning = of_dropping(facts, drop)
-        account.take(meaning, quote.dropping(facts, drop), (drop.node, drop.peer))
+        account.take(drop, meaning, quote.dropping(facts, drop), (drop.node, drop.peer))
     for gap in islice(watched.gaps, MOST):
-        account.take(of_gap(facts, gap), quote.gap(gap), (gap.sender, gap.peer))
-    return in_order(account.findings())
+        account.take(gap, of_gap(facts, gap), quote.gap(gap), (gap.sender, gap.peer))
+    return Accounted(in_order(account.findings()), tuple(account.explained))
 
 
 def _repaired(facts: Facts, watched: Watched, one: Deviating) -> bool:
@@ -76,19 +89,28 @@ class _Account:
     def __init__(self, facts: Facts, findings: Iterable[Finding]) -> None:
         self._facts = facts
         self._found = {(one.rule, one.node): one for one in findings}
+        self._shown = frozenset(self._found)
+        """Those that the tables show."""
+        self.explained: list[Piece] = []
         self._lines: dict[tuple[str, str], list[tuple[Evidence, ...]]] = {}
         self._of: dict[tuple[str, str | None], tuple[str, str]] = {}
         """(where, whose packets) -> the finding that they came to."""
 
     def take(
-        self, meaning: Meaning | None, lines: tuple[Evidence, ...], about: tuple[str, str | None]
+        self,
+        piece: Piece,
+        meaning: Meaning | None,
+        lines: tuple[Evidence, ...],
+        about: tuple[str, str | None],
     ) -> None:
         """One piece of evidence."""
         if meaning is None:
             return
         key = self._explaining(meaning) or self._nameless(meaning, about)
+        if key in self._shown:
+            self.explained.append(piece)
         if key is None:
-            if not meaning.opens:
+            if not meaning.opens or _is_the_last_of_it(piece):
                 return
             key = (meaning.rule, meaning.node)
             self._found[key] = self._opened(meaning, about)
@@ -150,6 +172,11 @@ class _Account:
             explains=True,
             also=meaning.also,
         )
+
+
+def _is_the_last_of_it(piece: Piece) -> bool:
+    """The tables explained it until now: what was mended takes a moment to show in traffic."""
+    return piece.explained_ns is not None and piece.last_ns - piece.explained_ns < LINGERS_NS
 
 
 def _is_about(finding: Finding, meaning: Meaning) -> bool:

@@ -1,0 +1,40 @@
+"""A watch's pieces of evidence, told from each other from one moment to the next."""
+
+from collections.abc import Hashable, Iterable
+from typing import TypeAlias, TypeVar
+
+from msgspec.structs import replace
+
+from tracer.model.watch import Deviating, Dropping, Gap
+
+Piece: TypeAlias = Deviating | Dropping | Gap
+AnyPiece = TypeVar("AnyPiece", Deviating, Dropping, Gap)
+
+FORGOTTEN_NS = 300_000_000_000
+"""After so long without it a piece of evidence is a new one."""
+
+
+def key(piece: Piece) -> Hashable:
+    """What stays the same of it while its numbers change."""
+    if isinstance(piece, Deviating):
+        return (piece.node, piece.peer, piece.subnet, piece.kind, piece.direction)
+    if isinstance(piece, Dropping):
+        return (piece.node, piece.peer, piece.subnet, piece.reason, piece.caller)
+    return (piece.sender, piece.receiver, piece.peer, piece.after, piece.before)
+
+
+class Explained:
+    """When which piece was last explained by a fault in the tables. Times in nanoseconds."""
+
+    def __init__(self) -> None:
+        self._since: dict[Hashable, int] = {}
+
+    def note(self, now: int, pieces: Iterable[Piece]) -> None:
+        """These are, now."""
+        self._since = {
+            one: time for one, time in self._since.items() if now - time < FORGOTTEN_NS
+        } | {key(one): now for one in pieces}
+
+    def marked(self, pieces: Iterable[AnyPiece]) -> tuple[AnyPiece, ...]:
+        """The pieces with what is known."""
+        return tuple(replace(one, explained_ns=self._since.get(key(one))) for one in pieces)
