@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
+from itertools import islice
 
 from tracer.core.compare import UNRESOLVED
 from tracer.core.leases import VXLAN
@@ -18,10 +19,10 @@ MOST = 8
 def suspects(
     leases: Sequence[Lease], states: Iterable[NodeState], watched: Watched | None = None
 ) -> tuple[str, ...]:
-    """The peers of the nodes that were read, at most MOST, the most suspect first.
+    """The peers of the nodes that were read, at most MOST, in the order of the leases.
 
-    Those that the evidence speaks of, those of which an entry differs from the lease, those that
-    share with another what each should have alone, those whose lease is defective. One of the
+    First those that the evidence speaks of, those of which an entry differs from the lease, those
+    that share with another what each should have alone, those whose lease is defective. One of the
     others is always among them: by it what hits all packets of a node is found.
     """
     read = {state.node: state for state in states}
@@ -39,8 +40,9 @@ def suspects(
             found[node] = None
         if len(found) >= MOST - 1:
             break
-    any_other = next((node for node in peers if node not in found), None)
-    return (*found, *((any_other,) if any_other is not None else ()))
+    found |= dict.fromkeys(islice((node for node in peers if node not in found), 1))
+    # so that a fault of many is told of the same one, whatever evidence comes and goes
+    return tuple(node for node in peers if node in found)
 
 
 def spoken_of(watched: Watched | None) -> Iterator[str]:

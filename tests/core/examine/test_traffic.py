@@ -146,17 +146,11 @@ def test_a_finding_is_the_same_before_and_after_its_entry_is_repaired() -> None:
     assert (before.rule, before.node, before.device) == (after.rule, after.node, after.device)
 
 
-def test_a_fault_that_went_on_until_something_about_the_peer_changed_is_over() -> None:
-    changed = Happening(node=A, time_ns=9 * S, what="route to node-b added", about=(B,))
-    assert watched(WRONG_MAC, changed).findings == ()
-    of_another = Happening(node=A, time_ns=9 * S, what="route to node-c added", about=(C,))
-    assert only(WRONG_MAC, of_another).rule == "neigh-stale-one-node"
-
-
-def test_one_that_was_short_is_told_all_the_same() -> None:
-    short = deviating(Kind.PEER_MAC, OUT, WRONG_MAC.seen, first_ns=8 * S, last_ns=9 * S)
-    changed = Happening(node=A, time_ns=9 * S, what="neighbour of node-b replaced", about=(B,))
-    assert only(short, changed).rule == "neigh-stale-one-node"
+def test_what_a_table_explained_until_a_moment_ago_is_the_last_of_it() -> None:
+    mended = replace(WRONG_MAC, explained_ns=WRONG_MAC.last_ns - S)
+    assert watched(mended).findings == ()
+    goes_on = replace(WRONG_MAC, explained_ns=WRONG_MAC.last_ns - 5 * S)
+    assert only(goes_on).rule == "neigh-stale-one-node"
 
 
 def test_a_warning_by_which_packets_end_is_none_any_more() -> None:

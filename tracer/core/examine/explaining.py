@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from tracer.core.rules.catalogue import CATALOGUE, slug, step
+from tracer.model.examination import Step
 from tracer.model.watch import Kind
 
 STALE, ANNOTATION, CHANGED_MAC = (
@@ -15,6 +17,9 @@ LIVE, DEAD, MOVED = (
     "node-ip-changed-vxlan-local-stale",
 )
 TWINS, UNPUBLISHED, HALF = "vtepmac-duplicate", "annotations-missing", "dualstack-update-ignored"
+
+ROUTES = tuple(slug(rule) for rule in CATALOGUE if step(rule) is Step.ROUTES)
+"""Rules of what leads packets elsewhere, or nowhere."""
 
 _SUBNETS = {"duplicate-podcidr", "podcidr-moved-race", "stale-route-deleted-node"}
 _LEASELESS = {
@@ -38,10 +43,7 @@ _OUTER = {
     *_SUBNETS,
 }
 _PLAIN = {
-    "routes-lost",
-    "host-route-overlaps",
-    "policy-route",
-    "directrouting-asymmetric",
+    *ROUTES,
     "own-flannel1-down",
     "peer-flannel1-down",
     "uplink-down",
@@ -53,7 +55,7 @@ _PLAIN = {
 
 NAMED_BY: Mapping[Kind, frozenset[str]] = {
     Kind.NO_LEASE: frozenset(_LEASELESS),
-    Kind.PEER_MAC: frozenset({*_MACS, "host-route-overlaps"}),
+    Kind.PEER_MAC: frozenset({*_MACS, *ROUTES}),
     Kind.OWN_MAC: frozenset(_MACS),
     Kind.SENDER_MAC: frozenset({*_MACS, "masq-pod-to-pod"}),
     Kind.OUTER_DST: frozenset(_OUTER),
@@ -70,7 +72,7 @@ BY_REASON: Mapping[str, frozenset[str]] = {
     "NO_TX_TARGET": frozenset({"fdb-missing", "neigh-missing", *_MACS, *_LEASELESS}),
     "NEIGH_FAILED": frozenset(
         {"neigh-missing", "uplink-down", "cni0-down", "veth-down", "veth-detached", "pod-gone"}
-        | {"other-cni-config", "host-route-overlaps", CHANGED_MAC, *_OUTER, *_LEASELESS}
+        | {"other-cni-config", CHANGED_MAC, *ROUTES, *_OUTER, *_LEASELESS}
     ),
     "NEIGH_QUEUEFULL": frozenset({"neigh-missing", CHANGED_MAC, "pod-gone"}),
     "NEIGH_CREATEFAIL": frozenset({"neigh-table-overflow"}),
@@ -92,7 +94,7 @@ BY_REASON: Mapping[str, frozenset[str]] = {
         {"cni0-down", "cni0-no-ip", "cni0-wrong-subnet", "uplink-down", "masq-pod-to-pod", *_PLAIN}
     ),
     "IP_INADDRERRORS": frozenset({"ip-forward-off"}),
-    "IP_INHDR": frozenset({"public-ip-duplicate", *_SUBNETS, "host-route-overlaps"}),
+    "IP_INHDR": frozenset({"public-ip-duplicate", *_SUBNETS, *ROUTES}),
     "PKT_TOO_BIG": frozenset(
         {"pod-mtu-too-big", "uplink-mtu-lowered-late", "ipv6-underlay-mtu-70"}
     ),
@@ -100,7 +102,7 @@ BY_REASON: Mapping[str, frozenset[str]] = {
     "TC_INGRESS": frozenset({"raw-or-tc-drop"}),
     "TC_EGRESS": frozenset({"raw-or-tc-drop"}),
     "XDP": frozenset({"raw-or-tc-drop"}),
-    "NOT_SPECIFIED": frozenset({"policy-route", *_PLAIN}),
+    "NOT_SPECIFIED": frozenset(_PLAIN),
 }
 """The kernel's reason -> rules whose fault makes it free packets so."""
 

@@ -12,6 +12,7 @@ from tracer.core.examine.explaining import (
     LIVE,
     MOVED,
     NAMED_BY,
+    ROUTES,
     STALE,
     TWINS,
     UNPUBLISHED,
@@ -24,6 +25,10 @@ from tracer.model.lease import Lease
 from tracer.model.observation import Direction
 from tracer.model.packet import Inner, Ip, Mac, Outer
 from tracer.model.watch import Deviating, Kind
+
+LOST, LEFTOVER = "routes-lost", "stale-route-deleted-node"
+BARE = tuple(one for one in ROUTES if one != LEFTOVER)
+"""Rules of what takes packets past the VTEP."""
 
 
 class Meaning(NamedTuple):
@@ -232,17 +237,16 @@ def _own_port(seen: _Seen) -> int | None:
 def _plain(seen: _Seen) -> _Told:
     if seen.leaves:
         sentence = f"{seen.here} sends packets for pods of {seen.peer} without VXLAN."
-        also = ("host-route-overlaps", "policy-route", "directrouting-asymmetric")
-        return _Told("routes-lost", seen.here, sentence, also)
+        return _Told(LOST, seen.here, sentence, tuple(one for one in BARE if one != LOST))
     sentence = f"Packets of {seen.peer}'s pods come in at {seen.here} without VXLAN."
     lease, conf = seen.lease(seen.peer), seen.facts.net_conf
-    rules = ["routes-lost", "directrouting-asymmetric", "backend-type-mixed"]
+    first = LOST
     if lease is not None and lease.backend_type not in (None, VXLAN):
-        rules.reverse()
+        first = "backend-type-mixed"
     elif conf is not None and conf.direct_routing:
-        rules[:2] = reversed(rules[:2])
-    others = (*rules[1:], "host-route-overlaps", "policy-route")
-    return _Told(rules[0], seen.peer, sentence, others)
+        first = "directrouting-asymmetric"
+    others = (one for one in (*BARE, "backend-type-mixed") if one != first)
+    return _Told(first, seen.peer, sentence, tuple(others))
 
 
 def _no_lease(seen: _Seen) -> _Told:
@@ -254,7 +258,7 @@ def _no_lease(seen: _Seen) -> _Told:
         sentence = f"Packets at {seen.here} {verb} pods of {owner.node}, whose lease peers ignore."
         return _Told(UNPUBLISHED, owner.node, sentence, (), Severity.WARNING)
     sentence = f"Packets at {seen.here} {verb} addresses of the pods' network that no node leases."
-    rules = ("stale-route-deleted-node", UNPUBLISHED)
+    rules = (LEFTOVER, UNPUBLISHED)
     first, *rest = rules if seen.leaves else rules[::-1]
     by = seen.facts.owner_of(seen.outer.src) if seen.outer is not None else None
     node = by if by is not None and not seen.leaves else seen.here

@@ -15,7 +15,6 @@ from tracer.core.examine.explaining import UNPUBLISHED
 from tracer.core.examine.meaning import Meaning, of_deviating, vtep_name
 from tracer.core.facts import Facts
 from tracer.model.diagnosis import Evidence, Finding, Severity
-from tracer.model.watch import Deviating, Watched
 
 MOST = 64
 """Pieces of evidence of a kind that are looked at: one fault may show at all of a node's peers."""
@@ -25,9 +24,6 @@ SHOWN = 3
 
 LINGERS_NS = 4 * quote.S
 """Counters are read each second, and what is missing shows a period later."""
-
-JUST_NS = quote.S
-"""Counters are read so often: what they count may have been before it by so much."""
 
 
 class Accounted(NamedTuple):
@@ -50,37 +46,15 @@ def with_traffic(facts: Facts, findings: Sequence[Finding]) -> Accounted:
         return Accounted(tuple(findings), ())
     account = _Account(facts, findings)
     for one in islice(watched.deviating, MOST):
-        meaning = of_deviating(facts, one)
-        if meaning is not None and _repaired(facts, watched, one):
-            meaning = meaning._replace(opens=False)
-        account.take(one, meaning, quote.deviating(facts, one), (one.node, one.peer))
+        account.take(
+            one, of_deviating(facts, one), quote.deviating(facts, one), (one.node, one.peer)
+        )
     for drop in islice(watched.dropping, MOST):
         meaning = of_dropping(facts, drop)
         account.take(drop, meaning, quote.dropping(facts, drop), (drop.node, drop.peer))
     for gap in islice(watched.gaps, MOST):
         account.take(gap, of_gap(facts, gap), quote.gap(gap), (gap.sender, gap.peer))
     return Accounted(in_order(account.findings()), tuple(account.explained))
-
-
-def _repaired(facts: Facts, watched: Watched, one: Deviating) -> bool:
-    """Something about the peer changed here after the last such packet: it went on until then.
-
-    The tables are right now, and no longer say what it was. What was short, and has no other
-    witness than these packets, is told.
-    """
-    if one.direction.value != "out" or one.last_ns - one.first_ns < 2 * quote.S:
-        return False
-    leases = [lease for lease in facts.leases if lease.node == one.peer]
-    names = {one.peer, one.subnet}
-    for lease in leases:
-        names |= {lease.pod_cidr, lease.vtep_mac, lease.public_ip}
-        names.add((lease.pod_cidr or "").partition("/")[0])
-    return any(
-        known.node == one.node
-        and known.time_ns >= one.last_ns - JUST_NS
-        and not names.isdisjoint(known.about)
-        for known in watched.happened
-    )
 
 
 class _Account:
