@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tracer.core.gaps import Gaps
+from tracer.core.gaps import GUESSES, Gaps
 from tracer.core.ledger import Ledger, S
 from tracer.model.observation import Device, Direction, Drop, Observation
 from tracer.model.watch import (
@@ -140,6 +140,8 @@ class Both:
         self.gaps = Gaps()
         self.offsets: dict[str, int] = {}
         self._look()
+        for _ in range(GUESSES):
+            self.second(0, 0)
 
     def second(self, sent: int, arrived: int) -> None:
         self.a.second(ALL_OUT, sent)
@@ -161,6 +163,25 @@ def test_no_packet_is_missing_while_it_may_be_under_way() -> None:
         both.second(0, 0)
     assert both.gaps.gaps() == ()
     assert both.gaps.lost("node-a", "node-b") == 0
+
+
+def test_what_passes_before_both_count_is_not_missing() -> None:
+    """The receiver's programs are attached in the middle of the sender's flow."""
+    both = Both()
+    both.gaps = Gaps()
+    both.a.second(ALL_OUT, 1000)
+    both.a.second(ALL_OUT, 1000)
+    both.b = Node("node-b", "node-a", A_NET)
+    both.b.second(ALL_IN, 600)
+    both.b.now = both.a.now
+    both._look()
+    for _ in range(4):
+        both.second(1000, 1000)
+    both.second(0, 0)
+    assert both.gaps.gaps() == ()
+    both.second(100, 0)
+    both.second(0, 0)
+    assert [gap.missing for gap in both.gaps.gaps() if gap.receiver == "node-b"] == [100]
 
 
 def test_a_loss_between_nodes_shows_after_two_periods_and_to_the_packet() -> None:

@@ -18,6 +18,9 @@ WELL = 2
 TRANSIT_NS = 300_000_000
 """What was counted so long before must have arrived; also how far clocks may be misjudged."""
 
+GUESSES = 3
+"""Of what was missing when two nodes were first heard of while they counted: the least holds."""
+
 READINGS = 8
 """Of the sender's counter that are remembered: the receiver may be heard seconds later."""
 
@@ -49,13 +52,16 @@ class _Pair(NamedTuple):
 class _Count:
     """One pair's."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int | None) -> None:
+        """`first`: what was missing when both began to count; None: they were found counting."""
         self.sent: deque[tuple[int, int]] = deque(maxlen=READINGS)
         """When the sender's counter was read, by our clock, and what it said."""
-        self.begun = self.passed = self.arrived = 0
-        self.first: int | None = None
-        self.most = self.known = 0
-        """Missing when we began, and the most that ever was; of it what is no news."""
+        self.begun = self.passed = 0
+        self.arrived: int | None = None
+        self.first, self.found_out = first or 0, first is not None
+        self._guesses: list[int] = []
+        self.most = self.known = self.first
+        """The most that ever was missing, and of it what is no news."""
         self.well = WELL
         self.missing = 0
         self.first_ns = self.last_ns = 0
@@ -63,17 +69,23 @@ class _Count:
     @property
     def total(self) -> int:
         """Missing since we began: exact whenever the flow rests."""
-        return self.most - (self.first or 0)
+        return self.most - self.first
+
+    def send(self, passed: int, now: int) -> None:
+        """The sender's counter was read now, by our clock."""
+        self.sent.append((now, passed))
+        if not self.found_out and self.arrived is not None:
+            # read after the receiver's: so much was missing then, or under way
+            self._guesses.append(passed - self.arrived)
+            if len(self._guesses) >= GUESSES:
+                self.first = self.most = self.known = min(self._guesses)
+                self.found_out = True
 
     def look(self, arrived: int, now: int, period: int) -> None:
         """The receiver's counter was read now, by our clock."""
-        if not self.sent:
-            return
-        if self.first is None:
-            # what is under way at the beginning is taken for what is missing from the beginning
-            self.first = self.most = self.known = self.sent[-1][1] - arrived
         earlier = [passed for time, passed in self.sent if time <= now - TRANSIT_NS]
-        if not earlier:
+        grew, self.arrived = arrived > (self.arrived or 0), arrived
+        if not earlier or not self.found_out:
             return
         before, self.passed = self.passed, earlier[-1]
         deficit = self.passed - arrived
@@ -83,9 +95,8 @@ class _Count:
                 self.begun, self.first_ns = before, now - period
             self.missing += deficit - self.known
             self.known, self.last_ns, self.well = deficit, now, 0
-        elif arrived > self.arrived:
+        elif grew:
             self.well += 1
-        self.arrived = arrived
         if self.missing and (self.well >= WELL or now - self.last_ns > FORGOTTEN_NS):
             self.missing = 0
             # of what was lost until now the last shows only when the flow rests: no new gap
@@ -99,9 +110,12 @@ class Gaps:
         self._counts: dict[_Pair, _Count] = {}
         self._moved: dict[str, frozenset[Peer]] = {}
         """Node -> peers whose packets moved in its last period."""
+        self._heard: set[str] = set()
+        """Nodes that counted before."""
 
     def forget(self, node: str) -> None:
         """Its counters begin anew."""
+        self._heard.discard(node)
         self._counts = {
             pair: count
             for pair, count in self._counts.items()
@@ -125,24 +139,25 @@ class Gaps:
         recent, self._moved[node] = moved | self._moved.get(node, frozenset()), moved
         within = tuple(_within(node, recent))
         for pair in (*within, *_between((node,), ledgers, subnets)):
-            count = self._of(pair, ledgers)
-            count.sent.append((now, _total(ledger, (pair.peer, pair.sees), pair.after)))
+            passed = _total(ledger, (pair.peer, pair.sees), pair.after)
+            self._of(pair, ledgers).send(passed, now)
         for pair in (*within, *_between(ledgers, (node,), subnets)):
             peer = pair.peer if pair.sender == node else pair.sender
             arrived = _total(ledger, (peer, pair.seen), pair.before)
             self._of(pair, ledgers).look(arrived, now, int(ledger.period_s * 1e9))
+        self._heard.add(node)
 
     def _of(self, pair: _Pair, ledgers: Mapping[str, Ledger]) -> _Count:
         """One that is new began with what both counted until their last period, if they did."""
         count = self._counts.get(pair)
         if count is None:
-            count = self._counts[pair] = _Count()
+            first = None
             sender, receiver = ledgers[pair.sender], ledgers[pair.receiver]
-            if sender.period_s and receiver.period_s:
+            if {pair.sender, pair.receiver} <= self._heard:
                 peer = pair.peer if pair.sender == pair.receiver else pair.sender
                 sent = _before(sender, (pair.peer, pair.sees), pair.after)
-                arrived = _before(receiver, (peer, pair.seen), pair.before)
-                count.first = count.most = count.known = sent - arrived
+                first = sent - _before(receiver, (peer, pair.seen), pair.before)
+            count = self._counts[pair] = _Count(first)
         return count
 
     def gaps(self) -> tuple[Gap, ...]:
