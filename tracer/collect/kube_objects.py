@@ -1,5 +1,6 @@
 """The few fields of Kubernetes objects that flantrace reads, and how they become our records."""
 
+import sys
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
@@ -242,9 +243,12 @@ class List(msgspec.Struct, Generic[Item]):
 
 
 def _flannel_only(annotations: Mapping[str, str]) -> dict[str, str]:
-    """flannel's annotations, whatever their prefix: `PREFIX/KEY` or `PREFIX/WORD-KEY`."""
+    """flannel's annotations, whatever their prefix: `PREFIX/KEY` or `PREFIX/WORD-KEY`.
+
+    Each key once in memory: 5,000 nodes have the same four.
+    """
     return {
-        key: value
+        sys.intern(key): value
         for key, value in annotations.items()
         if any(key.partition("/")[2] == end or key.endswith(f"-{end}") for end in FLANNEL_KEYS)
     }

@@ -270,14 +270,19 @@ def _ip(value: str | None, family: int) -> Ip | None:
         ip = ip_address(value) if value is not None else None
     except ValueError:
         return None
-    return str(ip) if ip is not None and ip.version == family else None
+    return _same(str(ip), value) if ip is not None and ip.version == family else None
 
 
 def _net(net: Net) -> Net | None:
     try:
-        return str(ip_network(net, strict=False))
+        return _same(str(ip_network(net, strict=False)), net)
     except ValueError:
         return None
+
+
+def _same(text: str, said: str | None) -> str:
+    """Of two equal strings the one that is there anyway: a watch keeps 5,000 leases."""
+    return said if said == text else text
 
 
 def _version(net: Net | None) -> int | None:
