@@ -76,3 +76,13 @@ def test_it_is_woken_in_every_quarter_of_a_ring_that_fills(kernel: Kernel) -> No
             list(kernel.holding.records())
         assert not readable(kernel, SOON_S)
     assert kernel.holding.lost() == 0
+
+
+def test_what_a_reader_that_lags_cannot_be_given_is_counted(kernel: Kernel) -> None:
+    fits = (1 << 20) // STEP
+    kernel.feed("from_pod", GOOD, fits + 1000)
+    taken = len(list(kernel.holding.records()))
+    assert taken == fits
+    assert kernel.holding.lost() == 1000
+    kernel.feed("from_pod", GOOD)
+    assert len(list(kernel.holding.records())) == 1, "and then it goes on"
