@@ -44,7 +44,8 @@ def advice(rule: str, fault: Fault) -> Advice:
     if fault.node in fault.facts.bundle.nodes:
         return found
     # nobody has seen its tables: they tell which entry it is
-    return found._replace(fix=(found.fix[0], f"flantrace check {fault.node}", *found.fix[1:]))
+    first = f"see what stands on {fault.node}, then {found.fix[0]}"
+    return found._replace(fix=(first, f"flantrace check {fault.node}", *found.fix[1:]))
 
 
 def _entries(fault: Fault) -> Advice:

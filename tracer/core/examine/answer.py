@@ -60,7 +60,7 @@ def _faults(told: Told, errors: Sequence[Finding], dead: Sequence[Reach]) -> str
 
 def _harm(told: Told, dead: Sequence[Reach]) -> str:
     if not told.ways:
-        return _harm_beyond(told.beyond)
+        return _harm_beyond(told)
     if not dead and told.stopped:
         return f"{len(told.stopped):,} of {told.ways:,} ways between nodes could not be followed"
     if not dead:
@@ -68,10 +68,13 @@ def _harm(told: Told, dead: Sequence[Reach]) -> str:
     return f"{len(dead):,} of {told.ways:,} ways between nodes do not work"
 
 
-def _harm_beyond(beyond: Beyond) -> str:
+def _harm_beyond(told: Told) -> str:
     """Of one node by itself, by what its peers' leases say."""
+    beyond = told.beyond
     if not beyond.followed:
         return "what it stops could not be followed"
+    if not beyond.stopped and told.facts.bundle.watched is not None:
+        return "packets show it, and no table that was read stops them"
     if not beyond.stopped:
         return "by the leases and its tables its ways to other nodes work"
     count = f"{beyond.stopped} of {beyond.followed}"
