@@ -1,6 +1,6 @@
 """`make bench`: every figure as a ratio measured in one run."""
 
-from tests.bench import bundles, checks, held, hooks, rates, reading, start
+from tests.bench import bundles, checks, held, hooks, memory, rates, reading, start
 
 
 def main() -> None:
@@ -13,6 +13,8 @@ def main() -> None:
     reading.main()
     print("\n# What a watch costs in packets a second")
     rates.main()
+    print("\n# Memory of a watch")
+    memory.main()
     print("\n# A healthy trace of five probes")
     start.main()
     print("\n# A recording of 1,000 nodes")

@@ -128,3 +128,14 @@ def test_hidden_kernel_addresses_give_no_caller(tmp_path: Path) -> None:
     hidden.write_text("0000000000000000 T ip_rcv\n0000000000000000 t ip_rcv_core\n")
     assert symbols.Callers(hidden).name(0xFFFFFFFF81000000) is None
     assert symbols.Callers(tmp_path / "absent").name(0xFFFFFFFF81000000) is None
+    for path in (hidden, tmp_path / "absent"):
+        assert symbols.Callers(path, keep=False).name(0xFFFFFFFF81000000) is None
+
+
+def test_a_caller_has_the_same_name_whether_the_table_is_kept_or_not() -> None:
+    lines = symbols.KALLSYMS.read_text().splitlines()
+    code = [int(line.split()[0], 16) for line in lines if line.split()[1] in "tT"]
+    kept, read = symbols.Callers(), symbols.Callers(keep=False)
+    for address in (code[len(code) // 2], code[len(code) // 3] + 5, max(code) + 9, 0):
+        assert read.name(address) == kept.name(address)
+    assert kept.name(code[len(code) // 3] + 5) is not None

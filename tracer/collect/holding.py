@@ -43,7 +43,7 @@ class Holding(Closing):
         self.shape = wanted
         slots = max(slots, LEAST_SLOTS)
         self._program = program = loaded(wanted, slots, ring_bytes)
-        self._callers = symbols.Callers()
+        self._callers = symbols.Callers(keep=False)
         self._tracepoint, problem = open_tracepoint(program.freed)
         self._close_tracepoint()  # nothing is counted before it is attached somewhere
         self.problems = tuple(one for one in (program.problem, problem) if one is not None)

@@ -4,6 +4,7 @@ import bisect
 import itertools
 import re
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 from tracer.collect.btf import Btf
@@ -21,8 +22,13 @@ _ENTRY = re.compile(r"\{\s*(\d+),\s*\"([A-Z0-9_]+)\"\s*\}")
 class Callers:
     """Symbols of the kernel's code. Read on first use: most traces see no drop (60 ms, 10 MB)."""
 
-    def __init__(self, path: Path = KALLSYMS) -> None:
+    def __init__(self, path: Path = KALLSYMS, *, keep: bool = True) -> None:
+        """`keep` False: nothing but answers is kept, and each new address is a reading.
+
+        For who runs for days: packets are dropped in few places, and modules come and go.
+        """
         self._path = path
+        self._keep = keep
         self._starts: array[int] | None = None
         self._names: list[str] = []
         self._known: dict[int, str | None] = {}
@@ -34,6 +40,8 @@ class Callers:
         return self._known[address]
 
     def _search(self, address: int) -> str | None:
+        if not self._keep:
+            return self._nearest(address)
         if self._starts is None:
             self._read()
         index = bisect.bisect_right(self._starts or (), address) - 1
@@ -41,16 +49,26 @@ class Callers:
             return None
         return f"{self._names[index]}+{address - self._starts[index]:#x}"
 
-    def _read(self) -> None:
-        found: list[tuple[int, str]] = []
+    def _nearest(self, address: int) -> str | None:
+        best, name = 0, None
+        for start, rest in self._code():
+            if best <= start <= address and start:
+                best, name = start, rest
+        return f"{name.split()[0]}+{address - best:#x}" if name is not None else None
+
+    def _code(self) -> Iterator[tuple[int, str]]:
+        """Where each symbol of code lies, and the rest of its line; nothing of an unread table."""
         try:
             with self._path.open(encoding="ascii", errors="replace") as lines:
                 for line in lines:
                     start, kind, rest = line.split(" ", 2)
                     if kind in "tTwW":
-                        found.append((int(start, 16), rest.split()[0]))
+                        yield int(start, 16), rest
         except OSError:
-            found = []
+            return
+
+    def _read(self) -> None:
+        found = [(start, rest.split()[0]) for start, rest in self._code()]
         if found and not any(start for start, _ in found):
             found = []
         # a stable sort by address alone: of aliases, the table's last one wins
