@@ -74,7 +74,7 @@ def _harm_beyond(told: Told) -> str:
     if not beyond.followed:
         return "what it stops could not be followed"
     if not beyond.stopped and told.facts.bundle.watched is not None:
-        return "packets show it, and no table that was read stops them"
+        return "no table that was read stops packets to or from its peers"
     if not beyond.stopped:
         return "by the leases and its tables its ways to other nodes work"
     count = f"{beyond.stopped} of {beyond.followed}"
