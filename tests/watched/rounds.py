@@ -1,0 +1,62 @@
+"""One fault of the lab under a watch: when its name opened, when all was well again."""
+
+import time
+from typing import NamedTuple
+
+from tests.watched.watched import Said, Watched
+
+OPENS_S, CLOSES_S = 2.0, 5.0
+"""What is to be reached: after the first evidence that the kernel gives; after the repair."""
+
+UNSEEN = {
+    "pod-gone": "the pod's veth stays, and the kernel gives frames to it until its neighbour entry"
+    " on node-b has grown old",
+    "hostlocal-exhausted": "host-local's files change; nothing that runs is hit",
+    "subnet-env-stale": "a file changes; nothing that runs is hit",
+    "other-cni-config": "files change, and one pod's network",
+    "br-netfilter-off": "a switch changes; only a Service's packets within one node are hit",
+    "rules-flushed": "rules go; only packets that leave the cluster are hit",
+    "masq-pod-to-pod": "a rule comes; packets arrive all the same",
+}
+"""The kernel has no news of these, and pod-to-pod traffic is not hit: the half-minute's look finds
+them."""
+
+SELDOM_S = 30.0
+PATIENCE_S = 10.0
+"""More than what is to be reached: the machine may be busy. Times are judged by the report."""
+
+
+class Round(NamedTuple):
+    """One fault."""
+
+    fault: str
+    opened_s: float | None
+    """After the injection had ended; negative: before. None: its name never opened."""
+    closed_s: float | None
+    """After the repair had ended, until nothing was open. None: it never was."""
+    others: tuple[str, ...]
+    """Other names that opened meanwhile."""
+
+
+def round_of(watch: Watched, fault: str) -> Round:
+    """Inject it, wait for its name, mend it, wait until nothing is open."""
+    first = len(watch.said)
+    watch.lab.lab("inject", fault)
+    injected = time.monotonic()
+    patience = (SELDOM_S if fault in UNSEEN else 0.0) + PATIENCE_S
+    named = watch.until(lambda: bool(_named(watch.said[first:], fault)), patience)
+    opened = _named(watch.said[first:], fault)[0].at - injected if named else None
+    watch.rest(2.0)
+    watch.lab.lab("heal")
+    healed = time.monotonic()
+    well = watch.until(lambda: not watch.open, SELDOM_S + PATIENCE_S)
+    last = max((one.at for one in watch.said[first:]), default=healed)
+    watch.rest(3.0)
+    well = well and not watch.open
+    said = watch.said[first:]
+    others = {one.rule for one in said if fault not in one.names and one.turn == "opened"}
+    return Round(fault, opened, max(last - healed, 0.0) if well else None, tuple(sorted(others)))
+
+
+def _named(said: list[Said], fault: str) -> list[Said]:
+    return [one for one in said if fault in one.names and one.turn != "closed"]
