@@ -3,14 +3,39 @@
 import ctypes
 import os
 import struct
+import time
+from collections.abc import Iterable
 
-from tracer.collect.syscall import address, bpf
+from tracer.collect.syscall import address, bpf, info
 
 PROG_GET_NEXT_ID = 11
 PROG_GET_FD_BY_ID = 13
 OBJ_GET_INFO_BY_FD = 15
 NAME_AT = 64
 """Offset of `name` in struct bpf_prog_info (include/uapi/linux/bpf.h)."""
+
+
+def ids(programs: Iterable[int]) -> list[int]:
+    """Of programs by their descriptors."""
+    return [struct.unpack_from("=I", info(program, 8), 4)[0] for program in programs]
+
+
+def gone(programs: Iterable[int], patience_s: float = 5) -> bool:
+    """Whether the kernel has none of these ids any more: it frees after a grace period."""
+    deadline = time.monotonic() + patience_s
+    return all(_gone(number, deadline) for number in programs)
+
+
+def _gone(number: int, deadline: float) -> bool:
+    while True:
+        try:
+            fd, _ = bpf(PROG_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))
+        except FileNotFoundError:
+            return True
+        os.close(fd)
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
 
 
 def program_names() -> list[str]:

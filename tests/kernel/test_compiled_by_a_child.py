@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bpf_objects import program_names
+from tests.bpf_objects import gone, ids
 from tests.kernel.test_holding import HELD
 from tracer.collect import handed, watch_compiler
+from tracer.collect.counters import HOOKS
 from tracer.collect.holding import Holding
 from tracer.collect.shape import Shape, shape
 from tracer.collect.watch_program import Order, loaded
@@ -91,14 +92,13 @@ def test_the_process_that_holds_never_sees_bcc_and_stays_small() -> None:
 
 def test_nothing_stays_open_after_it() -> None:
     Holding(WANTED, 6).close()  # what is imported once, or read once
-    before, programs = descriptors(), len(program_names())
+    before = descriptors()
     for _ in range(2):
-        Holding(WANTED, 6).close()
+        with Holding(WANTED, 6) as holding:
+            programs = ids(map(holding.program, HOOKS))
+        assert gone(programs)
+    del holding
     assert descriptors() == before
-    deadline = time.monotonic() + 5
-    while len(program_names()) > programs:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_descriptors_are_not_passed_on_to_commands_that_are_run() -> None:

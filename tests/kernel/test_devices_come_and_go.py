@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.bpf_objects import program_names
+from tests.bpf_objects import gone, ids
 from tests.kernel.overlay import MACS, POD2, Overlay, inside, ip
 from tests.kernel.test_holding_on_devices import (
     ARRIVES,
@@ -19,6 +19,7 @@ from tests.kernel.test_holding_on_devices import (
     holding,
     packets,
 )
+from tracer.collect.counters import HOOKS
 from tracer.collect.holding import Holding
 from tracer.collect.shape import shape
 from tracer.model.observation import AttachedPoint, Device
@@ -200,7 +201,6 @@ def test_a_device_that_is_not_there_cannot_be_watched(overlay: Overlay, prefer: 
 
 @BOTH_WAYS
 def test_what_is_detached_or_replaced_leaves_nothing_behind(overlay: Overlay, prefer: str) -> None:
-    before = len(program_names())
     with (
         holding(overlay, 1, prefer) as one,
         loaded(overlay, 1, prefer) as two,
@@ -210,7 +210,5 @@ def test_what_is_detached_or_replaced_leaves_nothing_behind(overlay: Overlay, pr
         for ifindex in two.attached():
             two.detach(ifindex)
         assert two.attached() == frozenset()
-    deadline = time.monotonic() + 5
-    while len(program_names()) > before:
-        assert time.monotonic() < deadline, program_names()
-        time.sleep(0.1)
+        programs = ids(made.program(hook) for made in (one, two) for hook in HOOKS)
+    assert gone(programs)
