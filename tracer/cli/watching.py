@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import atexit
+import functools
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import click
-
+from tracer.cli.printer import Printer
 from tracer.render.watch import status_line, turned_json, turned_line
 from tracer.watching.announce import Announcer
 from tracer.watching.metrics import Metrics
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 QUIET_S = 3600.0
 """After so long without a line it says that it is there."""
 
-_writing = threading.Lock()
-
 
 class Lines:
     """On stdout: one for each turn, and how it stands at the start and in each quiet hour."""
@@ -32,26 +31,29 @@ class Lines:
         self._as_json = as_json
         self._color = color
         self._next = 0.0
-        self._failed = False
+        self._out = Printer(sys.stdout.fileno(), say)
 
     def turn(self, turned: Turned, recording: Callable[[], Bundle]) -> None:  # noqa: ARG002
         """One line."""
         if self._as_json:
-            _out(turned_json(turned))
+            self._out.put(turned_json(turned))
         else:
-            _out(turned_line(turned, color=self._color))
+            self._out.put(turned_line(turned, color=self._color))
         self._next = time.monotonic() + QUIET_S
 
     def show(self, statuses: Sequence[Status], recording: Callable[[], Bundle]) -> None:  # noqa: ARG002
-        """To people only: a program asks the metrics."""
+        """To people only: a program asks the metrics. BrokenPipeError: nobody reads any more."""
+        if self._out.gone:
+            raise BrokenPipeError
         now = time.monotonic()
         if now >= self._next and any(status.counted for status in statuses):
             self._next = now + QUIET_S
             if not self._as_json:
-                _out(status_line(statuses, at=_now()))
+                self._out.put(status_line(statuses, at=_now()))
 
     def close(self) -> None:
         """Nothing is kept back."""
+        self._out.close()
 
 
 class Measured:
@@ -127,13 +129,14 @@ def say_trouble(trouble: Trouble) -> None:
 
 def say(text: str) -> None:
     """One line on stderr, with its time."""
-    with _writing:
-        click.echo(f"{_now()[11:19]}Z  {' '.join(text.split())}", err=True)
+    _stderr().put(f"{_now()[11:19]}Z  {' '.join(text.split())}\n")
 
 
-def _out(text: str) -> None:
-    with _writing:
-        click.echo(text, nl=False, color=True)
+@functools.cache
+def _stderr() -> Printer:
+    made = Printer(sys.stderr.fileno(), lambda _: None)  # whom else to tell?
+    atexit.register(made.close)
+    return made
 
 
 def _now() -> str:

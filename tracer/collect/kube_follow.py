@@ -27,6 +27,9 @@ SILENT_S = ASKED_FOR_S + 10
 PAUSES_S = (0.5, 1, 2, 5, 10, 20)
 """Between attempts while the API server is away; the last one again and again."""
 
+LASTED_S = 30.0
+"""A watch that breaks off after so long is a first failure: they come and go as servers do."""
+
 
 class Change(NamedTuple):
     """One object came, is another, or went. What we do not keep of it makes no change."""
@@ -111,10 +114,10 @@ class Followed(Generic[Wire, Kept]):
     def _run(self) -> None:
         failed = 0
         while not self._leaving.is_set():
+            began = time.monotonic()
             try:
                 if not self._version:
                     self._read_all()
-                self.trouble = None
                 self._read.set()
                 self._follow()
                 failed = 0
@@ -124,6 +127,7 @@ class Followed(Generic[Wire, Kept]):
             except FlantraceError as error:
                 self.trouble = error
                 self._read.set()
+                failed = 0 if time.monotonic() - began > LASTED_S else failed
                 self._leaving.wait(PAUSES_S[min(failed, len(PAUSES_S) - 1)])
                 failed += 1
 
@@ -145,6 +149,7 @@ class Followed(Generic[Wire, Kept]):
         )
         lines = Lines()
         with self._api.streamed(path, self._what, SILENT_S) as pieces:
+            self._heard()
             for piece in pieces:
                 self._heard()
                 for line in lines.feed(piece):
@@ -170,6 +175,7 @@ class Followed(Generic[Wire, Kept]):
 
     def _heard(self) -> None:
         self.heard_ns = time.monotonic_ns()
+        self.trouble = None
 
     def _is(self, name: str, one: Kept) -> None:
         before = self._there.get(name)

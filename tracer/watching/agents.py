@@ -15,6 +15,9 @@ BEAT_S = 1.0
 SILENCE_S = 15.0
 """An agent that says nothing for so long hangs: it counts each second. (To compile takes some.)"""
 
+PAUSED_S = 3.0
+"""After so long a pause of our own (stopped, starved, a diagnosis) silence is not the agents'."""
+
 PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Before it is started anew, the last one again and again."""
 
@@ -63,13 +66,18 @@ class Agents:
         self._wake = wake
         self._agents = {node: _Agent() for node in nodes}
         self._queue: queue.Queue[_Said] = queue.Queue(BACKLOG)
-        self._beaten = 0.0
+        self._beaten = self._tended = 0.0
+        self._ended_since: list[Trouble] = []
         self.silent: dict[str, Trouble] = {}
         """Nodes that are not watched at the moment, and why."""
 
     def tend(self) -> list[str]:
         """Start what is to be started, give up what hangs, show that we live. Those started."""
         now = time.monotonic()
+        if now - self._tended > PAUSED_S:
+            for agent in self._agents.values():
+                agent.heard = now
+        self._tended = now
         started = []
         for node, agent in self._agents.items():
             if agent.channel is None and now >= agent.start_at:
@@ -115,6 +123,11 @@ class Agents:
                 self.silent.pop(heard.node, None)
             yield heard
 
+    def ended(self) -> list[Trouble]:
+        """Which have ended since the last call, and why."""
+        found, self._ended_since = self._ended_since, []
+        return found
+
     def close(self, patience_s: float = 3.0) -> tuple[Trouble, ...]:
         """Tell all to detach and leave. What is left nevertheless, in words."""
         for agent in self._agents.values():
@@ -157,4 +170,5 @@ class Agents:
         self._agents[node] = again = _Agent()
         again.failed = 1 if now - agent.began > LASTED_S else agent.failed + 1
         again.start_at = now + PAUSES_S[min(again.failed, len(PAUSES_S)) - 1]
-        self.silent[node] = Trouble(node=node, what=what, hint=hint)
+        self.silent[node] = trouble = Trouble(node=node, what=what, hint=hint)
+        self._ended_since.append(trouble)

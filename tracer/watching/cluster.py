@@ -64,9 +64,8 @@ class Following:
         return self.nodes.heard_ns
 
     def troubles(self) -> list[FlantraceError]:
-        """What is not followed at the moment, and why."""
-        every = (self.nodes, *self._others)
-        return [one.trouble for one in every if one.trouble is not None]
+        """What is not followed at the moment beside the nodes, and why."""
+        return [one.trouble for one in self._others if one.trouble is not None]
 
     def close(self) -> None:
         """Hand over nothing more."""

@@ -40,14 +40,17 @@ class HereChannel:
         self._sink = sink
         self._orders: queue.SimpleQueue[ToAgent] = queue.SimpleQueue()
         self._wakes, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._waking = threading.Lock()
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
 
     def send(self, message: ToAgent) -> None:
         """Hand over one order."""
         self._orders.put(message)
-        with contextlib.suppress(OSError):
-            os.write(self._wake, b"!")
+        with self._waking, contextlib.suppress(BlockingIOError):
+            if not self._ended:
+                os.write(self._wake, b"!")
 
     def close(self, patience_s: float = 2.0) -> None:
         """Detach and end."""
@@ -67,8 +70,10 @@ class HereChannel:
                 raise
         finally:
             self._sink(self._node, StreamEnd(None, "", why=why, refused=end))
-            # the other end stays open: a late order must not meet another file of that number
-            os.close(self._wakes)
+            with self._waking:  # a late order must not meet another file of that number
+                self._ended = True
+                os.close(self._wakes)
+                os.close(self._wake)
 
     def _watch(self) -> None:
         self._sink(

@@ -11,13 +11,14 @@ from tracer import __version__
 from tracer.collect.kube import Api
 from tracer.collect.transport import StreamEnd, Way
 from tracer.core.statuses import statuses
-from tracer.core.vigil import Vigil
+from tracer.core.vigil import API, Vigil
 from tracer.model.bundle import Bundle, Trouble
 from tracer.model.message import Hello, Problem
 from tracer.model.watch import SCHEMA, Status, Turned
 from tracer.watching.agents import Agents
 from tracer.watching.cluster import Following
 from tracer.watching.intent import Intent, Options
+from tracer.watching.misgivings import Misgivings
 from tracer.watching.outlet import Outlet
 
 PERIOD_S = 1.0
@@ -40,9 +41,9 @@ class Watcher:
         outlets: Sequence[Outlet],
         trouble: Callable[[Trouble], None],
     ) -> None:
-        """`trouble`: hears what could not be observed, once."""
+        """`trouble`: hears what cannot be observed, once."""
         self._outlets = outlets
-        self._trouble = trouble
+        self._misgivings = Misgivings(trouble)
         self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.vigil = Vigil(nodes, __version__)
         self._intent = Intent(self.vigil, options, self._wakes)
@@ -50,7 +51,6 @@ class Watcher:
         self._agents = Agents(way, self.vigil.nodes, self._intent.whole, self._wakes)
         self._began = time.monotonic_ns()
         self._tick_at = self._look_at = 0.0
-        self._said: set[tuple[str | None, str]] = set()
         self._leaving = self._rereading = False
 
     def leave(self) -> None:
@@ -76,7 +76,7 @@ class Watcher:
         finally:
             self._following.close()
             for left in self._agents.close():
-                self._tell(left)
+                self._misgivings.tell(left)
 
     def statuses(self) -> tuple[Status, ...]:
         """How it stands."""
@@ -117,9 +117,14 @@ class Watcher:
         self._tick_at = max(self._tick_at + PERIOD_S, now)
         self._turned(None)
         self.vigil.silent = dict(self._agents.silent)
-        for trouble in self.vigil.silent.values():
-            self._tell(trouble)
+        for trouble in self._agents.ended():
+            self._misgivings.tell(trouble)
+        of = self._following
+        self.vigil.problems[API] = self._misgivings.api(
+            of.heard_ns, of.nodes.trouble, of.troubles()
+        )
         shown = self.statuses()
+        self._misgivings.lost(shown)
         for outlet in self._outlets:
             outlet.show(shown, self._segment)
 
@@ -153,17 +158,11 @@ class Watcher:
             if isinstance(item, Problem):
                 trouble = Trouble(node=node, what=item.what, hint=item.hint)
                 self.vigil.problems[node] = (*self.vigil.problems.get(node, ()), trouble)
-                self._tell(trouble)
+                self._misgivings.tell(trouble)
             elif isinstance(item, Hello):
                 self.vigil.problems.pop(node, None)
             elif not isinstance(item, StreamEnd):
                 self.vigil.hear(now, node, item)
-
-    def _tell(self, trouble: Trouble) -> None:
-        key = (trouble.node, trouble.what)
-        if key not in self._said:
-            self._said.add(key)
-            self._trouble(trouble)
 
     def _wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it is full: whoever reads wakes anyway
