@@ -1,0 +1,210 @@
+"""Everything around the watch that changes: leases, tables, pods, flanneld.
+
+    python -m tests.soak.world LEASES CHANGES_A_MINUTE
+
+Runs beside the lab (in its mount namespace). Says `ready`, then one line for each line of stdin:
+`go`, `fault`, `repair`, `end`.
+"""
+
+import itertools
+import json
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from tests.soak.answering import Answering, route
+from tests.soak.peers import GOING, MOVED, RENEWED, Peer
+from tests.soak.wide import widen
+from tracer.lab import cni, flanneld, journal, objects, overlay
+from tracer.lab.faults.writing import now, restarted_flannel
+from tracer.lab.rest import Api
+from tracer.lab.shell import bridge, ip
+
+NODE, DEVICE = "node-a", "flannel.1"
+BEFORE_S, AFTER_S = 0.05, 0.004
+"""Between what happens on a node and its lease, and from the lease to the tables elsewhere."""
+RESTART_EACH_S, POD_EACH_S, POD_AWAY_S = 60.0, 15.0, 2.0
+
+
+class World:
+    """Of one lab. `peers` is as the nodes are; their leases follow."""
+
+    def __init__(self, leases: int, a_minute: int) -> None:
+        widen()
+        self._plan = journal.present().plan
+        self._peers = [Peer(number) for number in range(leases)]
+        self._gone: set[int] = set()
+        self._every_s = 60 / a_minute
+        self._dice = random.Random(7)
+        self._tables = threading.Lock()
+        self._ending = threading.Event()
+        self._counts = dict.fromkeys(("changes", "late", "restarts", "pods"), 0)
+        self._failed: list[str] = []
+        self._threads: list[threading.Thread] = []
+
+    def begin(self) -> None:
+        """All leases, and the watched node's tables with them."""
+        route(self._plan)
+        api = Api()
+        for peer in self._peers:
+            api.create(
+                peer.node() | {"metadata": {"name": peer.name, "annotations": peer.published()}}
+            )
+        api.close()
+        self._write(self._peers)
+        self._answering = Answering(lambda number: self._peers[number])
+
+    def go(self) -> None:
+        """Change."""
+        for act in (self._change, self._restart, self._renew_pod):
+            self._threads.append(threading.Thread(target=self._safely, args=(act,), daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> dict[str, object]:
+        """Change no more. What was done."""
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(30)
+        answering = {"answered": self._answering.answered, "lost": self._answering.lost}
+        return {**self._counts, **answering, "failed": self._failed}
+
+    def fault(self, *, there: bool) -> None:
+        """node-b's FDB entry is gone, or there again."""
+        (other,) = (
+            peer
+            for peer in overlay.healthy_peers(self._plan[0], self._plan)
+            if peer.node == "node-b"
+        )
+        line = flanneld.fdb_entry(DEVICE, other)
+        with self._tables:
+            bridge(NODE, [line if there else line.replace("fdb replace", "fdb del")])
+
+    def _safely(self, act: object) -> None:
+        try:
+            act()  # type: ignore[operator]
+        except Exception as error:  # the report tells it; a thread's traceback nobody reads
+            self._failed.append(repr(error))
+
+    def _pause(self, until: float) -> bool:
+        """Whether to go on."""
+        return not self._ending.wait(max(0.0, until - time.monotonic()))
+
+    def _change(self) -> None:
+        api = Api()
+        kinds = itertools.cycle((self._renew, self._move, self._leave, self._move, self._come))
+        due = time.monotonic()
+        while self._pause(due):
+            if time.monotonic() - due > 1:
+                self._counts["late"] += 1
+            next(kinds)(api)
+            self._counts["changes"] += 1
+            due += self._every_s
+        api.close()
+
+    def _renew(self, api: Api) -> None:
+        """A VTEP is made anew, with its other MAC; the old FDB entry stays, as flanneld has it."""
+        peer = self._peers[self._dice.choice(RENEWED)]
+        self._publish(api, peer._replace(renewed=not peer.renewed))
+
+    def _move(self, api: Api) -> None:
+        """A node gets another address."""
+        peer = self._peers[self._dice.choice(MOVED)]
+        self._publish(api, peer._replace(moved=not peer.moved))
+
+    def _publish(self, api: Api, peer: Peer) -> None:
+        self._peers[peer.number] = peer
+        time.sleep(BEFORE_S)
+        change = {
+            "metadata": {"annotations": peer.published()},
+            "status": {"addresses": peer.addresses()},
+        }
+        api.patch("Node", peer.name, change, part="/status")
+        time.sleep(AFTER_S)
+        self._write([peer])
+
+    def _leave(self, api: Api) -> None:
+        """A node is drained, and deleted."""
+        number = self._dice.choice([one for one in GOING if one not in self._gone])
+        self._gone.add(number)
+        peer = self._peers[number]
+        api.delete(peer.node())
+        time.sleep(AFTER_S)
+        with self._tables:
+            bridge(NODE, [f"fdb del {peer.mac} dev {DEVICE} dst {peer.address} self permanent"])
+            ip(
+                NODE,
+                [
+                    f"neighbour del {peer.lease.vtep_ip} dev {DEVICE}",
+                    f"route del {peer.subnet} via {peer.lease.vtep_ip} dev {DEVICE}",
+                ],
+            )
+
+    def _come(self, api: Api) -> None:
+        """A node joins: its kubelet, then its flanneld."""
+        peer = self._peers[self._gone.pop()]
+        api.create(peer.node())
+        self._ending.wait(self._every_s / 2)
+        self._publish(api, peer)
+
+    def _restart(self) -> None:
+        """flanneld is started again: on the watched node it writes every entry once more."""
+        due = time.monotonic() + RESTART_EACH_S / 2
+        names: Iterator[str] = itertools.cycle((NODE, "node-b"))
+        while self._pause(due):
+            name = next(names)
+            restarted_flannel(name)
+            if name == NODE:
+                with self._tables:
+                    flanneld.add_peers(NODE, DEVICE, self._leases())
+            self._counts["restarts"] += 1
+            due += RESTART_EACH_S
+
+    def _leases(self) -> list[flanneld.Peer]:
+        there = [peer.lease for peer in self._peers if peer.number not in self._gone]
+        return [*overlay.healthy_peers(self._plan[0], self._plan), *there]
+
+    def _renew_pod(self) -> None:
+        """A pod of the watched node goes, and comes back."""
+        node = self._plan[0]
+        pod, vteps = node.pods[-1], overlay.healthy_vteps(node)
+        due = time.monotonic() + POD_EACH_S
+        while self._pause(due):
+            api = Api()  # the server closes a connection on which nothing is asked for 5 s
+            api.delete(objects.pod(pod, node, now()))
+            cni.delete_pod(node, pod, vteps)
+            time.sleep(POD_AWAY_S)
+            cni.forget_reservations(node)
+            cni.add_pod(node, pod, vteps)
+            api.create(objects.pod(pod, node, now()))
+            api.close()
+            self._counts["pods"] += 1
+            due += POD_EACH_S
+
+    def _write(self, peers: list[Peer]) -> None:
+        with self._tables:
+            flanneld.add_peers(NODE, DEVICE, [peer.lease for peer in peers])
+
+
+def main() -> None:
+    """Until stdin ends."""
+    leases, a_minute = map(int, sys.argv[1:])
+    world = World(leases, a_minute)
+    world.begin()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        word = line.strip()
+        if word == "go":
+            world.go()
+        elif word in ("fault", "repair"):
+            world.fault(there=word == "repair")
+        elif word == "end":
+            print(json.dumps(world.end()), flush=True)
+            return
+        print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
