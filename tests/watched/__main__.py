@@ -31,7 +31,7 @@ def judged(one: Round) -> str:
     if one.opened_s is None:
         return "its name did not open"
     if one.closed_s is None:
-        return "something did not close"
+        return f"it did not close: {'; '.join(one.left)}"
     opens = OPENS_S + (SELDOM_S if one.fault in UNSEEN else 0.0)
     closes = CLOSES_S + (SELDOM_S if one.fault in UNSEEN else 0.0)
     if one.opened_s > BUSY * opens:

@@ -36,6 +36,8 @@ class Round(NamedTuple):
     """After the repair had ended, until nothing was open. None: it never was."""
     others: tuple[str, ...]
     """Other names that opened meanwhile."""
+    left: tuple[str, ...] = ()
+    """Sentences of what did not close."""
 
 
 def round_of(watch: Watched, fault: str) -> Round:
@@ -55,7 +57,9 @@ def round_of(watch: Watched, fault: str) -> Round:
     well = well and not watch.open
     said = watch.said[first:]
     others = {one.rule for one in said if fault not in one.names and one.turn == "opened"}
-    return Round(fault, opened, max(last - healed, 0.0) if well else None, tuple(sorted(others)))
+    left = tuple(one.sentence for one in watch.open.values())
+    closed = max(last - healed, 0.0) if well else None
+    return Round(fault, opened, closed, tuple(sorted(others)), left)
 
 
 def _named(said: list[Said], fault: str) -> list[Said]:
