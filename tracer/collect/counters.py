@@ -1,11 +1,11 @@
 """What the programs of bpf/watch.c count, as it lies in their maps (bpf/expectation.h)."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from tracer.collect.layout import DIRECTION_AT, FREED, HOOK_SHIFT, IN, OUT, STEP
-from tracer.collect.maps import Map
+from tracer.collect.maps import PIECE, Map
 from tracer.core.held import HeldPeer
 from tracer.core.totals import SlotCounts
 
@@ -76,28 +76,42 @@ class Counting:
     """Which slots counted since the last look: most peers of a large cluster are silent."""
 
     def __init__(self, maps: Mapping[str, Map]) -> None:
-        self._maps = maps
-        self._before: list[int] = []
+        self._tallies, self._deviated = maps["tallies"], maps["deviated"]
+        self._pieces: list[int] = []
+        self._slots: list[int] = []
         """Hashes: on a machine of many CPUs a slot's counters take several KB.
 
         Of two that were one by chance, the next change would tell.
         """
+        self._silent = hash(
+            (None, bytes(self._tallies.value_size), bytes(self._deviated.value_size))
+        )
 
     def changed(self, slots: Slots) -> list[SlotCounts]:
-        """Those whose bytes or whose owner are others."""
+        """Those whose bytes are others. A slot that became another's before it counted waits for that."""
         count = slots.used()
-        tallied = self._maps["tallies"].first(count)
-        deviated = self._maps["deviated"].first(count)
-        found = []
-        for slot, (tally, deviation) in enumerate(zip(tallied, deviated, strict=True)):
-            peer = slots.peer(slot)
-            if slot == len(self._before):
-                self._before.append(hash((None, bytes(len(tally)), bytes(len(deviation)))))
-            now = hash((peer, tally, deviation))
-            if now != self._before[slot]:
-                self._before[slot] = now
-                found.append(_slot(slot, peer, tally, deviation))
+        self._slots += [self._silent] * (count - len(self._slots))
+        self._pieces += [0] * (-(-count // PIECE) - len(self._pieces))
+        found: list[SlotCounts] = []
+        both = zip(self._tallies.pieces(count), self._deviated.pieces(count), strict=True)
+        for number, piece in enumerate(both):
+            now = hash(piece)
+            if now != self._pieces[number]:
+                self._pieces[number] = now
+                found += self._changed_of(number * PIECE, *piece, slots)
         return found
+
+    def _changed_of(
+        self, slot: int, tallied: bytes, deviated: bytes, slots: Slots
+    ) -> Iterator[SlotCounts]:
+        """Of one piece, from this slot on."""
+        values = zip(self._tallies.parts(tallied), self._deviated.parts(deviated), strict=True)
+        for at, (tally, deviation) in enumerate(values, slot):
+            peer = slots.peer(at)
+            now = hash((peer, tally, deviation))
+            if now != self._slots[at]:
+                self._slots[at] = now
+                yield _slot(at, peer, tally, deviation)
 
 
 def _slot(slot: int, peer: HeldPeer | None, tally: bytes, deviation: bytes) -> SlotCounts:

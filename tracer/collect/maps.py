@@ -21,8 +21,8 @@ _ELEMENT = struct.Struct("=IxxxxQQQ")
 """map_fd, key, value, flags of `union bpf_attr`."""
 _BATCH = struct.Struct("=QQQQIIQQ")
 """in_batch, out_batch, keys, values, count, map_fd, elem_flags, flags."""
-_COUNT_AT = 32
-_AT_ONCE = 1024
+PIECE = 128
+"""Elements of an array that are read at once."""
 
 
 class Map:
@@ -75,27 +75,33 @@ class Map:
                 yield after.raw, self.get(after.raw)
 
     def first(self, count: int) -> Iterator[bytes]:
-        """The first elements of an array, a thousand with each system call.
+        """The first elements of an array."""
+        for piece in self.pieces(count):
+            yield from self.parts(piece)
+
+    def pieces(self, count: int) -> Iterator[bytes]:
+        """The same, PIECE elements with each system call, which lie in a row.
 
         One by one where the kernel cannot do that, as below 5.13 for per-CPU arrays.
         """
-        keys = ctypes.create_string_buffer(4 * _AT_ONCE)
-        values = ctypes.create_string_buffer(self.value_size * _AT_ONCE)
+        keys = ctypes.create_string_buffer(4 * PIECE)
+        values = ctypes.create_string_buffer(self.value_size * PIECE)
         place = ctypes.create_string_buffer(4)
-        begun = 0
-        while begun < count:
-            wanted = min(_AT_ONCE, count - begun)
+        for begun in range(0, count, PIECE):
+            wanted = min(PIECE, count - begun)
             request = _BATCH.pack(
                 address(place) if begun else 0, address(place), address(keys), address(values),
                 wanted, self._fd, 0, 0,
             )  # fmt: skip
             try:
-                _, answer = bpf(MAP_LOOKUP_BATCH, request)
-                (found,) = struct.unpack_from("=I", answer, _COUNT_AT)
+                bpf(MAP_LOOKUP_BATCH, request)
             except OSError:
-                yield from (self.get(struct.pack("=I", index)) for index in range(begun, count))
-                return
-            data = memoryview(values.raw)
-            size = self.value_size
-            yield from (bytes(data[size * index : size * index + size]) for index in range(found))
-            begun += found
+                indices = range(begun, begun + wanted)
+                yield b"".join(self.get(struct.pack("=I", index)) for index in indices)
+            else:
+                yield ctypes.string_at(values, self.value_size * wanted)
+
+    def parts(self, piece: bytes) -> Iterator[bytes]:
+        """The elements of a piece."""
+        size = self.value_size
+        return (piece[start : start + size] for start in range(0, len(piece), size))
