@@ -257,3 +257,27 @@ def test_counters_that_begin_anew_are_no_gap() -> None:
     for _ in range(4):
         both.second(10, 10)
     assert both.gaps.gaps() == ()
+
+
+def test_a_gap_within_a_node_is_let_go_when_its_peer_rests_for_long() -> None:
+    node, gaps = Node("node-b", "node-a", A_NET), Gaps()
+    for passed in (ALL_IN, ("uplink_in",), ()):
+        gaps.take("node-b", {"node-b": node.ledger}, {}, {})
+        node.second(passed, 50)
+    for _ in range(100):
+        node.second((), 0)
+        gaps.take("node-b", {"node-b": node.ledger}, {}, {})
+    assert [gap.missing for gap in gaps.gaps()] == [50]
+    for _ in range(30):
+        node.second((), 0)
+        gaps.take("node-b", {"node-b": node.ledger}, {}, {})
+    assert gaps.gaps() == ()
+
+
+def test_a_loss_after_a_rest_is_all_that_is_missing_then() -> None:
+    node, gaps = Node("node-b", "node-a", A_NET), Gaps()
+    for passed in (ALL_IN, ALL_IN, (), (), (), ALL_IN, ("uplink_in",), ()):
+        gaps.take("node-b", {"node-b": node.ledger}, {}, {})
+        node.second(passed, 50)
+    gaps.take("node-b", {"node-b": node.ledger}, {}, {})
+    assert [(gap.before, gap.missing) for gap in gaps.gaps()] == [("vtep_in", 50)]

@@ -52,6 +52,11 @@ class _Pair(NamedTuple):
 class _Count:
     """One pair's."""
 
+    __slots__ = (
+        "_guesses", "arrived", "begun", "first", "first_ns", "found_out", "known", "last_ns",
+        "missing", "most", "passed", "sent", "well",
+    )  # fmt: skip
+
     def __init__(self, first: int | None) -> None:
         """`first`: what was missing when both began to count; None: they were found counting."""
         self.sent: deque[tuple[int, int]] = deque(maxlen=READINGS)
@@ -108,6 +113,8 @@ class Gaps:
 
     def __init__(self) -> None:
         self._counts: dict[_Pair, _Count] = {}
+        self._joined: dict[frozenset[str], list[_Count]] = {}
+        """Two nodes -> those between them, both ways."""
         self._moved: dict[str, frozenset[Peer]] = {}
         """Node -> peers whose packets moved in its last period."""
         self._heard: set[str] = set()
@@ -116,11 +123,13 @@ class Gaps:
     def forget(self, node: str) -> None:
         """Its counters begin anew."""
         self._heard.discard(node)
+        self._moved.pop(node, None)
         self._counts = {
             pair: count
             for pair, count in self._counts.items()
             if node not in (pair.sender, pair.receiver)
         }
+        self._joined = {two: counts for two, counts in self._joined.items() if node not in two}
 
     def take(
         self,
@@ -137,6 +146,7 @@ class Gaps:
         now = ledger.last.time_ns + offsets.get(node, 0) if ledger.last is not None else 0
         moved = frozenset(ledger.moved)
         recent, self._moved[node] = moved | self._moved.get(node, frozenset()), moved
+        recent |= self._missed(node)
         within = tuple(_within(node, recent))
         for pair in (*within, *_between((node,), ledgers, subnets)):
             passed = _total(ledger, (pair.peer, pair.sees), pair.after)
@@ -144,8 +154,22 @@ class Gaps:
         for pair in (*within, *_between(ledgers, (node,), subnets)):
             peer = pair.peer if pair.sender == node else pair.sender
             arrived = _total(ledger, (peer, pair.seen), pair.before)
+            if pair.sender == pair.receiver:
+                arrived += _freed(ledger, (peer, pair.seen))
             self._of(pair, ledgers).look(arrived, now, int(ledger.period_s * 1e9))
         self._heard.add(node)
+        for pair in _within(node, recent - moved):
+            # it rests: what it begins with again is what it has counted until now
+            if not self._counts[pair].missing:
+                del self._counts[pair]
+
+    def _missed(self, node: str) -> frozenset[Peer]:
+        """Peers of whose packets some are missing within the node."""
+        return frozenset(
+            (pair.peer, pair.sees)
+            for pair, count in self._counts.items()
+            if count.missing and pair.sender == pair.receiver == node
+        )
 
     def _of(self, pair: _Pair, ledgers: Mapping[str, Ledger]) -> _Count:
         """One that is new began with what both counted until their last period, if they did."""
@@ -158,6 +182,8 @@ class Gaps:
                 sent = _before(sender, (pair.peer, pair.sees), pair.after)
                 first = sent - _before(receiver, (peer, pair.seen), pair.before)
             count = self._counts[pair] = _Count(first)
+            if pair.sender != pair.receiver:
+                self._joined.setdefault(frozenset((pair.sender, pair.receiver)), []).append(count)
         return count
 
     def gaps(self) -> tuple[Gap, ...]:
@@ -180,12 +206,8 @@ class Gaps:
 
     def lost(self, node: str, peer: str) -> int | None:
         """Packets lost between two nodes, both ways, since both are watched; None: one is not."""
-        found = [
-            count.total
-            for pair, count in self._counts.items()
-            if {pair.sender, pair.receiver} == {node, peer}
-        ]
-        return sum(found) if found else None
+        found = self._joined.get(frozenset((node, peer)))
+        return sum(count.total for count in found) if found else None
 
 
 def _within(node: str, peers: Iterable[Peer]) -> Iterator[_Pair]:
@@ -204,6 +226,11 @@ def _between(senders: Iterable[str], receivers: Iterable[str], subnets: Subnets)
                         yield _Pair(
                             sender, ours, "uplink_out", receiver, theirs, "uplink_in", receiver
                         )
+
+
+def _freed(ledger: Ledger, peer: Peer) -> int:
+    """Packets that the kernel freed: those are evidence by themselves, and tell more."""
+    return sum(drop.packets for (whose, _, _), drop in ledger.drops.items() if whose == peer)
 
 
 def _before(ledger: Ledger, peer: Peer, hook: str) -> int:
