@@ -88,7 +88,7 @@ class Counting:
         )
 
     def changed(self, slots: Slots) -> list[SlotCounts]:
-        """Those whose bytes are others. A slot that became another's before it counted waits for that."""
+        """Those whose bytes are others."""
         count = slots.used()
         self._slots += [self._silent] * (count - len(self._slots))
         self._pieces += [0] * (-(-count // PIECE) - len(self._pieces))
