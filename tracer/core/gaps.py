@@ -31,6 +31,9 @@ _WITHIN = (("uplink_in", "vtep_in"), ("vtep_out", "uplink_out"))
 """Pairs between which nothing that is well is lost: neither a policy's drops nor what the node
 itself takes lie between them. From the bridge to the VTEP both do."""
 
+BETWEEN = "vxlan_"
+"""How the kernel's functions are called that lie between the hooks of a pair."""
+
 Subnets: TypeAlias = Mapping[str, tuple[Net, ...]]
 """Node -> its subnets, one of each family."""
 
@@ -143,14 +146,16 @@ class Gaps:
         `offsets`: node -> nanoseconds from its clock to ours.
         """
         ledger = ledgers[node]
-        now = ledger.last.time_ns + offsets.get(node, 0) if ledger.last is not None else 0
+        last, offset = ledger.last, offsets.get(node, 0)
+        now = last.time_ns + offset if last is not None else 0
+        until = last.until_ns + offset if last is not None else 0
         moved = frozenset(ledger.moved)
         recent, self._moved[node] = moved | self._moved.get(node, frozenset()), moved
         recent |= self._missed(node)
         within = tuple(_within(node, recent))
         for pair in (*within, *_between((node,), ledgers, subnets)):
             passed = _total(ledger, (pair.peer, pair.sees), pair.after)
-            self._of(pair, ledgers).send(passed, now)
+            self._of(pair, ledgers).send(passed, until)
         for pair in (*within, *_between(ledgers, (node,), subnets)):
             peer = pair.peer if pair.sender == node else pair.sender
             arrived = _total(ledger, (peer, pair.seen), pair.before)
@@ -181,6 +186,9 @@ class Gaps:
                 peer = pair.peer if pair.sender == pair.receiver else pair.sender
                 sent = _before(sender, (pair.peer, pair.sees), pair.after)
                 first = sent - _before(receiver, (peer, pair.seen), pair.before)
+                if pair.sender == pair.receiver:
+                    known = _freed(receiver, (peer, pair.seen))
+                    first -= max(0, known - receiver.freed.get((peer, pair.seen), 0))
             count = self._counts[pair] = _Count(first)
             if pair.sender != pair.receiver:
                 self._joined.setdefault(frozenset((pair.sender, pair.receiver)), []).append(count)
@@ -229,8 +237,12 @@ def _between(senders: Iterable[str], receivers: Iterable[str], subnets: Subnets)
 
 
 def _freed(ledger: Ledger, peer: Peer) -> int:
-    """Packets that the kernel freed: those are evidence by themselves, and tell more."""
-    return sum(drop.packets for (whose, _, _), drop in ledger.drops.items() if whose == peer)
+    """Packets that VXLAN itself freed: those are evidence by themselves, and tell more."""
+    return sum(
+        drop.packets
+        for (whose, _, caller), drop in ledger.drops.items()
+        if whose == peer and caller is not None and caller.startswith(BETWEEN)
+    )
 
 
 def _before(ledger: Ledger, peer: Peer, hook: str) -> int:

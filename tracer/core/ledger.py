@@ -98,6 +98,12 @@ class Ledger:
                 last_ns=max(known.last_ns, seen.time_ns),
             )
 
+    def forget(self, node: str, subnet: Net | None) -> None:
+        """A peer leases that subnet no more: no packet can take back what was said of it."""
+        gone = (node, subnet)
+        self._deviating = {key: one for key, one in self._deviating.items() if key[0] != gone}
+        self._dropping = {key: one for key, one in self._dropping.items() if key[0] != gone}
+
     def deviating(self) -> tuple[Deviating, ...]:
         """What stands. One that was recorded, and not counted yet, is one packet."""
         return tuple(replace(one, packets=one.packets or 1) for one in self._deviating.values())

@@ -93,6 +93,10 @@ class Vigil:
     ) -> None:
         """What the API says of nodes and of flannel's configuration."""
         changes = self.known.take(nodes, gone, conf)
+        for before, lease in changes:
+            if before is not None and (lease is None or lease.pod_cidr != before.pod_cidr):
+                for ledger in self.ledgers.values():
+                    ledger.forget(before.node, before.pod_cidr)
         news = changes if self.settled else ()
         told = (lease_changed(now, change.before, change.now) for change in news)
         self._happen(API, [event for event in told if event is not None])

@@ -74,7 +74,9 @@ class Counts(Record, frozen=True, kw_only=True, tag="counts", tag_field="kind"):
 
     node: str
     time_ns: int
-    """The node's CLOCK_MONOTONIC."""
+    """The node's CLOCK_MONOTONIC, before the counters were read."""
+    until_ns: int
+    """And after: on a busy machine that may be a while."""
     peers: tuple[PeerCounts, ...]
     drops: tuple[DropCount, ...]
     lost: int

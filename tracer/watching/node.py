@@ -257,11 +257,14 @@ class NodeWatch(Closing):
         self._told = 0
         lost, untold = self._eyes.lost()
         sampling = self._sampling
+        before = time.monotonic_ns()
+        peers = self._eyes.counts()
         self._say(
             Counts(
                 node=self.node,
-                time_ns=time.monotonic_ns(),
-                peers=self._eyes.counts(),
+                time_ns=before,
+                until_ns=time.monotonic_ns(),
+                peers=peers,
                 drops=self._eyes.drops(),
                 lost=lost,
                 untold=untold,
