@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test cluster-test cluster-test-all lint bench fuzz image release setup clean
+.PHONY: demo test cluster-test cluster-test-all watch-test soak lint bench fuzz image release setup clean
 
 setup:
 	@.ci/setup $(VENV) $(PYTHON)
@@ -26,6 +26,15 @@ cluster-test: setup
 # Beside it, on a second one, the tests of flannel itself (docs/reference/flannel-behaviour.md).
 cluster-test-all: setup
 	@.ci/cluster $(RUN)/python all
+
+# What takes a watch minutes: every fault of the lab under it, and what it survives.
+watch-test: setup
+	@.ci/timed "what a watch survives" $(RUN)/python -m pytest -m watched tests/lab
+	@.ci/timed "every fault under a watch" $(RUN)/python -m tests.watched $(FAULTS)
+
+# A watch of 5,000 leases under load and churn: an hour, or MINUTES=10.
+soak: setup
+	@$(RUN)/python -m tests.soak --minutes $(or $(MINUTES),60)
 
 lint: setup
 	$(RUN)/ruff check tracer tests tools cluster
