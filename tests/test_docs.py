@@ -21,7 +21,8 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 def typed_and_said(block: str) -> str:
     """What was typed, and what came.
 
-    `CASE`, `matrix:CASE`, `predict:CASE`, `diff:CASE:CASE`, `doctor`, `top` or `watch`.
+    `CASE`, `matrix:CASE`, `predict:CASE`, `diff:CASE:CASE`, `doctor`, `top`, `watch` or
+    `watch:short`.
     """
     kind, _, cases = block.partition(":")
     if kind == "diff":
@@ -37,10 +38,19 @@ def typed_and_said(block: str) -> str:
         return "$ flantrace doctor\n" + (ROOT / "tests" / "render" / "checkup.txt").read_text()
     if kind in ("top", "watch"):
         file = {"top": "top-100xany.txt", "watch": "watch.txt"}[kind]
-        return f"$ flantrace {kind}\n" + (ROOT / "tests" / "render" / file).read_text()
+        text = (ROOT / "tests" / "render" / file).read_text()
+        return f"$ flantrace {kind}\n" + (one_finding(text) if cases == "short" else text)
     if spares(block) and not block.startswith("healthy"):
         return "$ flantrace check\n" + (CASES / block / "check.txt").read_text()
     return "$ flantrace pod-a pod-b\n" + (CASES / block / "trace.txt").read_text()
+
+
+def one_finding(watch: str) -> str:
+    """Of a watch's lines how it stands, the first finding that opened, and how that closed."""
+    lines = watch.splitlines(keepends=True)
+    turns = [number for number, line in enumerate(lines) if not line.startswith(" ")]
+    closed = next(number for number in turns if "  CLOSED " in lines[number])
+    return "".join((*lines[: turns[2]], lines[closed]))
 
 
 def source_of(block: str) -> str:

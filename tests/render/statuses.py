@@ -103,8 +103,9 @@ def turned(turn: Turn = Turn.OPENED, **other: object) -> Turned:
         times=1,
         finding=stale(),
         before=(
-            "neighbour entry of node-b replaced 3.2 s before",
-            "flanneld restarted 3.4 s before",
+            "the neighbour 10.244.2.0 at c6:47:97:42:06:eb (node-b) was written 3.2 s before"
+            " the first packet that shows it",
+            "flanneld on node-a started 3.4 s before the first packet that shows it",
         ),
     )
     return replace(made, **other)
