@@ -5,7 +5,8 @@ from typing import TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
-from tracer.model.watch import Deviating, Dropping, Gap
+from tracer.model.diagnosis import Finding
+from tracer.model.watch import Deviating, Dropping, Gap, Watched
 
 Piece: TypeAlias = Deviating | Dropping | Gap
 AnyPiece = TypeVar("AnyPiece", Deviating, Dropping, Gap)
@@ -38,3 +39,15 @@ class Explained:
     def marked(self, pieces: Iterable[AnyPiece]) -> tuple[AnyPiece, ...]:
         """The pieces with what is known."""
         return tuple(replace(one, explained_ns=self._since.get(key(one))) for one in pieces)
+
+
+def first_ns(finding: Finding, watched: Watched | None) -> int | None:
+    """When the first packet was that shows what a finding says."""
+    if watched is None or not finding.explains:
+        return None
+    evidence: list[tuple[tuple[str | None, ...], int]] = [
+        *(((one.node, one.peer), one.first_ns) for one in watched.deviating),
+        *(((one.node, one.peer), one.first_ns) for one in watched.dropping),
+        *(((one.sender, one.receiver), one.first_ns) for one in watched.gaps),
+    ]
+    return min((first for who, first in evidence if finding.node in who), default=None)

@@ -12,10 +12,12 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from tracer.core.before import Event, Events
-from tracer.core.evidence import Explained
+from tracer.core.evidence import Explained, first_ns
 from tracer.core.examine import examined
 from tracer.core.gaps import Gaps
 from tracer.core.happened import flanneld_changed, lease_changed
+from tracer.core.held import USUAL_PORTS
+from tracer.core.kept import Kept
 from tracer.core.known import Known
 from tracer.core.ledger import Ledger
 from tracer.core.promised import with_promised
@@ -25,7 +27,7 @@ from tracer.model.bundle import FORMAT, Bundle, Trouble
 from tracer.model.cluster import ClusterState, FlannelPod, NetConf, Node, Pod
 from tracer.model.diagnosis import Finding, Severity
 from tracer.model.lease import Lease
-from tracer.model.message import FromAgent
+from tracer.model.message import FromAgent, Ready
 from tracer.model.observation import Observation
 from tracer.model.packet import Net
 from tracer.model.request import CheckRequest
@@ -44,9 +46,6 @@ from tracer.model.watch import (
 API = ""
 """In the place of a node's name: a change in the API."""
 
-MOST_OBSERVATIONS = 20_000
-"""Packets that are kept for the next segment."""
-
 Timed = TypeVar("Timed", Deviating, Dropping)
 
 
@@ -62,7 +61,7 @@ class Vigil:
         self.findings = Findings()
         self.openings: dict[str, int] = {}
         """Rule -> how often it was opened."""
-        self.seen: deque[Observation] = deque(maxlen=MOST_OBSERVATIONS)
+        self._kept = Kept()
         self.silent: dict[str, Trouble] = {}
         """Nodes that say nothing, and why."""
         self.problems: dict[str, tuple[Trouble, ...]] = {}
@@ -135,15 +134,18 @@ class Vigil:
         if isinstance(message, Counts):
             offset = now - message.time_ns
             self._offsets[node] = min(offset, self._offsets.get(node, offset))
+            self._kept.count(message)
             self.ledgers[node].take(message)
             self.gaps.take(node, self.ledgers, self._subnets(), self._offsets)
             self._counted = True
         elif isinstance(message, Deviant):
             self.ledgers[node].record(message)
             self._counted = True
-            self.seen.append(message.seen)
+            self._kept.keep(message.seen, deviates=True)
         elif isinstance(message, Observation):
-            self.seen.append(message)
+            self._kept.keep(message)
+        elif isinstance(message, Ready):
+            self._kept.points(node, message.points)
         elif isinstance(message, News):
             offset = self._offsets.get(node, 0)
             moved = [replace(one, time_ns=one.time_ns + offset) for one in message.happened]
@@ -162,6 +164,7 @@ class Vigil:
         """The watch on a node begins once more: its counters and its clock do."""
         self.ledgers[node] = Ledger(node)
         self.gaps.forget(node)
+        self._kept.forget(node)
         self._offsets.pop(node, None)
 
     def bundle(self, now: int, at: str) -> Bundle:
@@ -195,9 +198,11 @@ class Vigil:
 
     def segment(self, now: int, at: str) -> Bundle:
         """The same with the packets that were recorded since the last one."""
-        seen = tuple(self.seen)
-        self.seen.clear()
-        return replace(self.bundle(now, at), observations=seen)
+        own = (self.known.conf.port,) if self.known.conf is not None else ()
+        cut = self._kept.cut(self._offsets, frozenset({*USUAL_PORTS, *own}))
+        bundle = self.bundle(now, at)
+        watched = replace(self._watched(now), sampled=cut.sampled, aside=cut.aside)
+        return replace(bundle, observations=cut.observations, watched=watched)
 
     def look(self, now: int, bundle: Bundle | None) -> list[Changed]:
         """What turned of the findings. `bundle`: of this moment; None: nothing is new."""
@@ -214,7 +219,7 @@ class Vigil:
 
     def before(self, changed: Changed, watched: Watched | None) -> tuple[str, ...]:
         """What changed just before it was opened, in words."""
-        first = _first_ns(changed.finding, watched)
+        first = first_ns(changed.finding, watched)
         at = first if first is not None else changed.opened_ns
         to = " the first packet that shows it" if first is not None else ""
         return tuple(
@@ -284,15 +289,3 @@ _TOLD = (Severity.ERROR, Severity.WARNING)
 
 def _nets(leases: Iterable[Lease]) -> Iterator[Net]:
     yield from (lease.pod_cidr for lease in leases if lease.pod_cidr is not None)
-
-
-def _first_ns(finding: Finding, watched: Watched | None) -> int | None:
-    """When the first packet was that shows what a finding says."""
-    if watched is None or not finding.explains:
-        return None
-    evidence: list[tuple[tuple[str | None, ...], int]] = [
-        *(((one.node, one.peer), one.first_ns) for one in watched.deviating),
-        *(((one.node, one.peer), one.first_ns) for one in watched.dropping),
-        *(((one.sender, one.receiver), one.first_ns) for one in watched.gaps),
-    ]
-    return min((first for who, first in evidence if finding.node in who), default=None)

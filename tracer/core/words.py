@@ -13,6 +13,9 @@ NOUN = {Way.REQUEST: ("request", "requests"), Way.REPLY: ("reply", "replies")}
 CAPTURE = "capture"
 """How an "agent" watched that was tcpdump: AgentReport.attach of imported recordings."""
 
+WATCH = "watch"
+"""The same of a watch, which sees samples, and looks at no pod's own device."""
+
 USUAL = 5
 """Probes that a trace sends unless it is told otherwise."""
 

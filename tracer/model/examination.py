@@ -3,6 +3,8 @@
 from enum import StrEnum
 
 from tracer.model.diagnosis import Finding, Skipped
+from tracer.model.observation import Device, Direction
+from tracer.model.packet import InnerId
 from tracer.model.path import Outcome
 from tracer.model.record import Record
 from tracer.model.request import CheckRequest
@@ -63,6 +65,60 @@ class Noticed(Record, frozen=True, kw_only=True):
     what: str
 
 
+class Ended(Record, frozen=True, kw_only=True):
+    """Sampled packets that were seen at one hook last."""
+
+    node: str
+    device: Device
+    direction: Direction
+    ifname: str
+    packets: int
+    freed: int
+    """Of these, those that were seen freed there, or behind it. At most ten a second are recorded.
+    """
+    reason: str | None
+    """The kernel's name of why, or the function; None: none was seen freed."""
+    last: InnerId
+    """The last of them."""
+
+
+class Trajectories(Record, frozen=True, kw_only=True):
+    """Sampled packets of one node for another, followed over the hooks that are watched."""
+
+    sender: str | None
+    """None: a node whose lease the recording does not have."""
+    receiver: str | None
+    family: int
+    hooks: tuple[str, ...]
+    """Where most of them were to be seen, in their order: `node-a cni0 in`."""
+    followed: int
+    complete: int
+    """Seen at every hook on their way."""
+    unknown: int
+    """Neither seen to the end, nor known to have ended."""
+    ended: tuple[Ended, ...]
+    """The others, by the hook where they were seen last."""
+
+
+class Samples(Record, frozen=True, kw_only=True):
+    """What a watch's samples say (trajectory sampling, RFC 5475)."""
+
+    one_in: int
+    nodes: tuple[str, ...]
+    """Whose hooks were watched."""
+    ways: tuple[Trajectories, ...]
+    at_the_edges: int
+    """Packets that were near to the beginning or the end of what is recorded, and those that
+    nothing tells from such."""
+    cut: int
+    """Super-packets and later fragments: cut or glued on the way, they are not the same packets at
+    the next hook."""
+    begun_elsewhere: int
+    """Packets that were not seen where they must have come in."""
+    lost: int
+    """Records: what is missing at a hook of a node that lost some is unknown."""
+
+
 class Examination(Record, frozen=True, kw_only=True):
     """Everything concluded from one recording without packets. Pure: same bundle, same answer."""
 
@@ -95,3 +151,5 @@ class Examination(Record, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     timeline: tuple[Noticed, ...]
     """Of a watch's recording: what came before, in order of time. Of a check: nothing."""
+    samples: Samples | None = None
+    """Of a watch's recording with samples; None: it has none."""

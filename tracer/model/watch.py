@@ -6,6 +6,7 @@ from tracer.model.diagnosis import Finding
 from tracer.model.observation import Direction, Observation
 from tracer.model.packet import Net
 from tracer.model.record import Record
+from tracer.model.sampled import Sampled
 
 SCHEMA = "flantrace/watch/1"
 
@@ -84,11 +85,13 @@ class Counts(Record, frozen=True, kw_only=True, tag="counts", tag_field="kind"):
     untold: int
     """Freed packets that are in none of `drops`, for want of room."""
     one_in: int
-    """One packet in so many is a sample at the moment; 0: none."""
+    """One packet in so many was a sample, all the period; 0: none."""
     overhead: float | None = None
     """Part of one CPU that the programs took when it was last measured; None: not measured."""
     records: int = 0
     """Taken from the ring until now."""
+    unsaid: int = 0
+    """Of these, those that had to be told, and were too many."""
 
 
 class Deviant(Record, frozen=True, kw_only=True, tag="deviant", tag_field="kind"):
@@ -198,6 +201,11 @@ class Watched(Record, frozen=True, kw_only=True):
     happened: tuple[Happening, ...] = ()
     read: tuple[ReadAt, ...] = ()
     """When the nodes' states were."""
+    sampled: tuple[Sampled, ...] = ()
+    """Of the nodes that were watched and took samples."""
+    aside: tuple[int, ...] = ()
+    """Positions among the recording's observations: packets that deviate, or are samples where
+    more are taken than elsewhere. They need not have been recorded at other hooks."""
 
 
 class Turn(StrEnum):

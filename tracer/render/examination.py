@@ -7,6 +7,7 @@ from tracer.model.examination import SCHEMA, Examination, Noticed, Step
 from tracer.render import findings
 from tracer.render.json_document import schema_of
 from tracer.render.matrix import matrix
+from tracer.render.samples import samples_lines
 from tracer.render.style import Style, at_margin, fits, plain_record, wrapped
 from tracer.render.text import blocks_of, labelled, not_checked
 
@@ -43,6 +44,7 @@ def examination_text(
         matrix(safe) if cells else [],
         findings.further(safe.findings, style, whole=depth == "full"),
         _before(safe, whole=depth == "full"),
+        samples_lines(safe.samples, whole=depth == "full"),
         [line for note in safe.notes for line in labelled("note", note)],
         not_checked(safe.skipped, full=depth == "full"),
         _next(safe),

@@ -6,6 +6,7 @@ from tracer.render.examination import ABOUT, WORDS, told, where
 from tracer.render.markdown_parts import evidence, fix
 from tracer.render.matrix import matrix
 from tracer.render.prose import block, cell, code, prose
+from tracer.render.samples import samples_markdown
 from tracer.render.style import plain_record
 from tracer.render.text import not_checked
 
@@ -28,6 +29,7 @@ def examination_markdown(examination: Examination, *, short: bool = False) -> st
         parts.append([f"{left} more: `--format markdown` has all."])
     if not short:
         parts += _before(safe, mark)
+        parts += samples_markdown(safe.samples, mark)
         parts += [[f"{mark}# Who reaches whom"], block("\n".join(matrix(safe)))]
     parts.append([f"- {prose(note)}" for note in safe.notes])
     parts.append([f"- {prose(line)}" for line in not_checked(safe.skipped, full=False)])

@@ -96,6 +96,11 @@ class Eyes(Closing):
         self.points = tuple(points)
         self._convert = holding.converter(self._node, netns, self.points)
 
+    def watched(self) -> tuple[AttachedPoint, ...]:
+        """The devices whose packets are counted."""
+        there = self.holding.attached() if self.holding is not None else frozenset()
+        return tuple(point for point in self.points if point.ifindex in there)
+
     def fileno(self) -> int | None:
         """For select: readable when a deviating packet was recorded."""
         return self.holding.fileno() if self.holding is not None else None

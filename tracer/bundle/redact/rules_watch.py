@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tracer.bundle.redact.rules import Kind, Rule
 from tracer.model.record import Record
+from tracer.model.sampled import Sampled
 from tracer.model.watch import Deviating, Dropping, Gap, Happening, ReadAt, Watched
 
 K = Kind
@@ -22,6 +23,16 @@ WATCH: Mapping[type[Record], Mapping[str, Rule]] = {
         "gaps": Rule(K.INSIDE, "Lost packets."),
         "happened": Rule(K.INSIDE, "What changed before."),
         "read": Rule(K.INSIDE, "When each node's tables were read."),
+        "sampled": Rule(K.INSIDE, "What there is of each node's samples."),
+        "aside": Rule(K.KEEP, "Numbers of lines."),
+    },
+    Sampled: {
+        "node": _NODE,
+        "since_ns": _MOMENT,
+        "until_ns": _MOMENT,
+        "one_in": _NUMBER,
+        "lost": _NUMBER,
+        "points": Rule(K.INSIDE, "The devices that were watched."),
     },
     ReadAt: {"node": _NODE, "time_ns": _MOMENT},
     Deviating: {

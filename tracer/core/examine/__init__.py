@@ -21,6 +21,7 @@ from tracer.core.facts import Facts
 from tracer.core.noticed import noticed
 from tracer.core.predict import predicted
 from tracer.core.timeline import utc
+from tracer.core.trajectories import samples
 from tracer.core.views import ClusterView
 from tracer.model.bundle import Bundle
 from tracer.model.examination import SCHEMA, Examination
@@ -79,6 +80,7 @@ def examined(bundle: Bundle) -> Examined:
         skipped=asking.skipped(),
         notes=tuple(remarks(told)),
         timeline=noticed(bundle),
+        samples=samples(facts),
     )
     return Examined(found, explained)
 
