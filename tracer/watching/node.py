@@ -13,15 +13,17 @@ from tracer.core.known import Known, LeaseChange
 from tracer.core.mirror import Mirror
 from tracer.core.promised import vteps_of, without_promised
 from tracer.core.whose import Whose
+from tracer.core.words import WATCH
 from tracer.errors import FlantraceError
-from tracer.model.message import FromAgent, Hold, Problem
+from tracer.model.message import FromAgent, Hold, Problem, Ready
 from tracer.model.observation import AttachedPoint
 from tracer.model.packet import Ip
 from tracer.model.state import Link, NodeState, Route
-from tracer.model.watch import Counts, Deviant, Happening, News
-from tracer.watching.eyes import Eyes, Record
+from tracer.model.watch import Counts, Happening, News
+from tracer.watching.eyes import Eyes
 from tracer.watching.looks import ODD_S, Looks
 from tracer.watching.sampling import Sampling
+from tracer.watching.telling import Telling
 
 PERIOD_S = 1.0
 READ_S = 0.15
@@ -35,9 +37,6 @@ PODS_S = 1.0
 
 AGAIN_S = 30.0
 """Between attempts to load programs where the kernel refuses."""
-
-MOST_RECORDS = 500
-"""Of one period, those that are told one by one; the others are counted."""
 
 A_FEW = 8
 """Peers by the way to whom the uplink is found."""
@@ -60,7 +59,7 @@ class NodeWatch(Closing):
         self._state: NodeState | None = None
         self._mirror: Mirror | None = None
         self._teller: Teller | None = None
-        self._told = 0
+        self._telling = Telling(self._whose, say)
         self._told_state = False
         self._said: set[str] = set()
         self._odd: set[str] = set()
@@ -148,8 +147,15 @@ class NodeWatch(Closing):
         self._told_state = True
         self._say(without_promised(state, known.leases()))
 
-    def _look_at(self, found: Iterable[AttachedPoint], state: NodeState) -> None:
+    def _look_at(
+        self, found: Iterable[AttachedPoint], state: NodeState, *, fresh: bool = False
+    ) -> None:
+        """`fresh`: the programs are others than before. They miss nothing from now on."""
+        before = self._eyes.watched()
         self._eyes.look_at(tuple(found), state.netns)
+        watched = self._eyes.watched()
+        if watched and (fresh or watched != before):
+            self._say(Ready(points=watched, attach=WATCH, drops=False, reasons=False))
 
     def _few_peers(self) -> tuple[Ip, ...]:
         """Underlay addresses of some peers, spread over all."""
@@ -176,7 +182,7 @@ class NodeWatch(Closing):
             return
         if fresh and self._eyes.holding is not None and self._sampling is not None:
             self._sampling.follow(self._eyes.holding)
-            self._look_at(self._eyes.points, self._state)
+            self._look_at(self._eyes.points, self._state, fresh=True)
 
     def _learn(self, changes: Iterable[LeaseChange]) -> None:
         names = {one.node for change in changes for one in change if one is not None}
@@ -237,24 +243,13 @@ class NodeWatch(Closing):
         """The programs' records."""
         own = (self._known.conf.port,) if self._known.conf is not None else ()
         ports = frozenset({*USUAL_PORTS, *own})
-        for record in self._eyes.records():
-            if self._told >= MOST_RECORDS:
-                continue
-            self._told += 1
-            if not record.kinds:
-                self._say(record.seen)
-                continue
-            self._deviates(record, ports)
-
-    def _deviates(self, record: Record, ports: frozenset[int]) -> None:
-        peer, subnet = self._whose.sent(record.seen, ports)
-        self._say(Deviant(kinds=record.kinds, peer=peer, subnet=subnet, seen=record.seen))
-        self._looks.want(time.monotonic() + SETTLE_S)
+        one_in = self._sampling.one_in if self._sampling is not None else 0
+        if self._telling.tell(self._eyes.records(), one_in, ports):
+            self._looks.want(time.monotonic() + SETTLE_S)
 
     def _end_period(self, now: float) -> None:
         late = now - self._period_ends > PERIOD_S
         self._period_ends = now + PERIOD_S if late else self._period_ends + PERIOD_S
-        self._told = 0
         lost, untold = self._eyes.lost()
         sampling = self._sampling
         before = time.monotonic_ns()
@@ -268,9 +263,10 @@ class NodeWatch(Closing):
                 drops=self._eyes.drops(),
                 lost=lost,
                 untold=untold,
-                one_in=sampling.one_in if sampling is not None else 0,
+                one_in=self._telling.end_period(sampling.one_in if sampling is not None else 0),
                 overhead=sampling.overhead if sampling is not None else None,
                 records=self._eyes.taken,
+                unsaid=self._telling.untold,
             )
         )
 
