@@ -59,8 +59,8 @@ class Node:
         )
         self.ledger.take(
             Counts(
-                node=self.name, time_ns=self.now, until_ns=self.now, peers=(peer,), drops=drops, lost=0, untold=0,
-                one_in=0,
+                node=self.name, time_ns=self.now, until_ns=self.now, peers=(peer,), drops=drops,
+                lost=0, untold=0, one_in=0,
             )
         )  # fmt: skip
 

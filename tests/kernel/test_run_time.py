@@ -92,6 +92,6 @@ def test_without_the_right_it_is_said_what_is_missing() -> None:
     with os.fdopen(reading) as said:
         assert said.read() == (
             "the programs' run time cannot be measured: Operation not permitted; it takes Linux 5.8"
-            " and CAP_SYS_ADMIN; --sample 1/N needs neither"
+            " and CAP_SYS_ADMIN; samples are taken all the same"
         )
     os.waitpid(pid, 0)

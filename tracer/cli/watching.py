@@ -31,6 +31,7 @@ class Lines:
         self._as_json = as_json
         self._color = color
         self._next = 0.0
+        self._greeted = False
         self._out = Printer(sys.stdout.fileno(), say)
 
     def turn(self, turned: Turned, recording: Callable[[], Bundle]) -> None:  # noqa: ARG002
@@ -39,7 +40,8 @@ class Lines:
             self._out.put(turned_json(turned))
         else:
             self._out.put(turned_line(turned, color=self._color))
-        self._next = time.monotonic() + QUIET_S
+        if self._greeted:
+            self._next = time.monotonic() + QUIET_S
 
     def show(self, statuses: Sequence[Status], recording: Callable[[], Bundle]) -> None:  # noqa: ARG002
         """To people only: a program asks the metrics. BrokenPipeError: nobody reads any more."""
@@ -47,7 +49,7 @@ class Lines:
             raise BrokenPipeError
         now = time.monotonic()
         if now >= self._next and any(status.counted for status in statuses):
-            self._next = now + QUIET_S
+            self._next, self._greeted = now + QUIET_S, True
             if not self._as_json:
                 self._out.put(status_line(statuses, at=_now()))
 

@@ -45,7 +45,7 @@ class Statistics(Closing):
             raise kind(
                 f"the programs' run time cannot be measured: {error.strerror}",
                 where="bpf(BPF_ENABLE_STATS)",
-                hint="it takes Linux 5.8 and CAP_SYS_ADMIN; --sample 1/N needs neither",
+                hint="it takes Linux 5.8 and CAP_SYS_ADMIN; samples are taken all the same",
             ) from error
 
     def close(self) -> None:

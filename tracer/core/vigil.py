@@ -20,6 +20,7 @@ from tracer.core.held import USUAL_PORTS
 from tracer.core.kept import Kept
 from tracer.core.known import Known
 from tracer.core.ledger import Ledger
+from tracer.core.offsets import Offsets
 from tracer.core.promised import with_promised
 from tracer.core.standing import Changed, Findings
 from tracer.core.suspects import suspects
@@ -71,7 +72,7 @@ class Vigil:
         self._pods: dict[str, Pod] = {}
         self._events = Events()
         self._happened: deque[Happening] = deque(maxlen=1000)
-        self._offsets: dict[str, int] = {}
+        self._offsets = Offsets()
         self._found: tuple[Finding, ...] = ()
         self._explained = Explained()
         self.settled = False
@@ -132,11 +133,10 @@ class Vigil:
     def hear(self, now: int, node: str, message: FromAgent) -> None:
         """What the watch on a node says."""
         if isinstance(message, Counts):
-            offset = now - message.time_ns
-            self._offsets[node] = min(offset, self._offsets.get(node, offset))
+            self._offsets.hear(node, message.time_ns, now)
             self._kept.count(message)
             self.ledgers[node].take(message)
-            self.gaps.take(node, self.ledgers, self._subnets(), self._offsets)
+            self.gaps.take(node, self.ledgers, self._subnets(), self._offsets.now)
             self._counted = True
         elif isinstance(message, Deviant):
             self.ledgers[node].record(message)
@@ -147,7 +147,7 @@ class Vigil:
         elif isinstance(message, Ready):
             self._kept.points(node, message.points)
         elif isinstance(message, News):
-            offset = self._offsets.get(node, 0)
+            offset = self._offsets.now.get(node, 0)
             moved = [replace(one, time_ns=one.time_ns + offset) for one in message.happened]
             self._happen(
                 node, [Event(one.time_ns, one.what, frozenset(one.about)) for one in moved]
@@ -165,7 +165,7 @@ class Vigil:
         self.ledgers[node] = Ledger(node)
         self.gaps.forget(node)
         self._kept.forget(node)
-        self._offsets.pop(node, None)
+        self._offsets.forget(node)
 
     def bundle(self, now: int, at: str) -> Bundle:
         """Everything of this moment, as a recording. `at`: UTC, ISO 8601.
@@ -246,14 +246,14 @@ class Vigil:
             gaps=self._explained.marked(self.gaps.gaps()),
             happened=tuple(happened[-100:]),
             read=tuple(
-                ReadAt(node=node, time_ns=state.monotonic_ns + self._offsets.get(node, 0))
+                ReadAt(node=node, time_ns=state.monotonic_ns + self._offsets.now.get(node, 0))
                 for node, state in self.states.items()
             ),
         )
 
     def _moved(self, node: str, one: Timed) -> Timed:
         """By our clock."""
-        offset = self._offsets.get(node, 0)
+        offset = self._offsets.now.get(node, 0)
         return replace(one, first_ns=one.first_ns + offset, last_ns=one.last_ns + offset)
 
     def _subnets(self) -> Mapping[str, tuple[Net, ...]]:

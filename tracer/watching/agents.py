@@ -158,8 +158,8 @@ class Agents:
         if end.refused is not None:
             self._ended(node, end.refused.what, end.refused.hint)
             return
-        said = (end.said.strip().splitlines() or [end.why or f"exit code {end.exit_code}"])[-1]
-        self._ended(node, f"the agent on {node} ended: {end.garbage or said}", end.hint)
+        why = end.garbage or _error(end.said) or end.why or f"exit code {end.exit_code}"
+        self._ended(node, f"the agent on {node} ended: {why}", end.hint)
 
     def _ended(self, node: str, what: str, hint: str) -> None:
         agent = self._agents[node]
@@ -172,3 +172,10 @@ class Agents:
         again.start_at = now + PAUSES_S[min(again.failed, len(PAUSES_S)) - 1]
         self.silent[node] = trouble = Trouble(node=node, what=what, hint=hint)
         self._ended_since.append(trouble)
+
+
+def _error(said: str) -> str:
+    """Of what an agent wrote to stderr our own error's first line, or the last of something."""
+    lines = said.strip().splitlines()
+    ours = [line for line in lines if line.startswith("flantrace: ")]
+    return ours[-1].removeprefix("flantrace: ") if ours else lines[-1] if lines else ""
