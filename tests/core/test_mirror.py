@@ -72,7 +72,7 @@ def test_an_entry_that_was_replaced_is_no_longer_the_promised_one() -> None:
     state = node(TWO)
     made = mirror(state, TWO)
     made.apply(4, False, replace(state.fdb[0], dst="192.0.2.99"))
-    assert made.odd() == {"node-2": 4, LEFTOVERS: 4}
+    assert made.odd() == {"node-2": 4}
     made.apply(6, False, state.fdb[0])
     assert made.odd() == {}
 
@@ -83,10 +83,9 @@ def test_a_changed_lease_is_odd_until_the_entries_follow() -> None:
     made.hold(3, {"node-2": (moved,)})
     assert made.odd() == {"node-2": 3, LEFTOVERS: 3}
     fresh = node(moved)
-    made.apply(4, True, state.fdb[0])
     made.apply(4, False, fresh.fdb[0])
     made.apply(5, False, fresh.neighbours[0])
-    assert made.odd() == {}
+    assert made.odd() == {}, "the old FDB entry stays for good, and is nobody's"
 
 
 def test_entries_of_a_lease_that_went_are_left_over() -> None:
@@ -97,6 +96,29 @@ def test_entries_of_a_lease_that_went_are_left_over() -> None:
     for entry in (state.routes[1], state.neighbours[1], state.fdb[1]):
         made.apply(9, True, entry)
     assert made.odd() == {}
+
+
+def test_leftovers_are_as_old_as_the_last_of_them() -> None:
+    state = node(TWO, THREE)
+    made = mirror(state, TWO, THREE)
+    made.hold(8, {"node-3": ()})
+    again = Mirror(state, made)
+    again.hold(20, {"node-2": (TWO,)})
+    assert (again.odd(), again.leftovers) == ({LEFTOVERS: 8}, 2), "the same, read once more"
+    again.hold(25, {"node-2": ()})
+    assert (again.odd(), again.leftovers) == ({LEFTOVERS: 25}, 4)
+    again.apply(30, True, state.routes[0])
+    assert (again.odd(), again.leftovers) == ({LEFTOVERS: 25}, 3)
+
+
+def test_leftovers_of_a_moment_ago_are_not_judged_yet() -> None:
+    state = node(TWO, THREE)
+    made = mirror(state, TWO, THREE)
+    made.hold(8, {"node-3": ()})
+    made.hold(20, {"node-2": ()})
+    assert made.settled(state, 10).routes == state.routes[1:]
+    assert made.settled(state, 10).neighbours == state.neighbours[1:]
+    assert made.settled(state, 20) == state
 
 
 def test_a_peer_that_is_routed_directly_lacks_nothing() -> None:

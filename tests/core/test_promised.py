@@ -59,3 +59,11 @@ def test_of_a_thousand_entries_only_the_odd_ones_are_left() -> None:
     missing = len(node.fdb) - len(torn.fdb)
     assert len(sent.promised) == 299 - missing
     assert len(sent.routes) + len(sent.neighbours) + len(sent.fdb) < 3 * missing + 10
+
+
+def test_of_a_peer_whose_entries_are_being_written_nothing_is_said() -> None:
+    torn = without_neighbours(
+        with_fdb(state("node-a"), mac("node-b"), underlay("node-c")), "10.244.2.0"
+    )
+    sent = without_promised(torn, LEASES, {"node-b"})
+    assert sent == without_promised(state("node-a"), LEASES)

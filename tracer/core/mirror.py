@@ -7,6 +7,8 @@ A look reads all tables anew; this only says when. Of each entry no more than a 
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from tracer.core.promised import Entry, promised_of, vteps_of
 from tracer.core.routes import MAIN
 from tracer.model.lease import Lease
@@ -16,7 +18,8 @@ from tracer.model.state import Address, FdbEntry, Link, Neighbour, NodeState, Ro
 News: TypeAlias = Link | Address | Route | Rule | Neighbour | FdbEntry
 
 LEFTOVERS = ""
-"""Stands for all entries at the VTEP that nobody's lease promises."""
+"""Stands for all routes and neighbours at the VTEP that nobody's lease promises. FDB entries are
+not among them: flanneld leaves those of earlier MACs for good, and no packet meets them."""
 
 
 class Mirror:
@@ -38,11 +41,13 @@ class Mirror:
         """Peer -> its entries, of each family."""
         self._subnets: dict[Net, tuple[str, Ip | None]] = {}
         """Subnet -> its peer, and how that is reached without encapsulation."""
-        self._extra: set[int] = set()
+        self._extra: dict[int, int] = {}
+        """Leftovers -> since when; 0: since they were read."""
+        self._before: dict[int, int] = before._extra if before is not None else {}
         self._odd: dict[str, int] = {}
         entries: tuple[Entry, ...] = (*state.routes, *state.neighbours, *state.fdb)
         for entry in entries:
-            self._write(entry)
+            self._write(0, entry)
 
     def hold(self, now: int, leases: Mapping[str, Iterable[Lease]]) -> None:
         """Node -> all its leases, as they are from now on: of one that is gone none."""
@@ -52,8 +57,9 @@ class Mirror:
             for entries in self._of.pop(node, ()):
                 for one in entries:
                     self._promised.pop(one, None)
+                for one in entries[:2]:
                     if one in self._there:
-                        self._extra.add(one)
+                        self._extra.setdefault(one, now)
             own = tuple(own)
             found = tuple(
                 tuple(map(hash, entries))
@@ -65,28 +71,50 @@ class Mirror:
             for entries in found:
                 for one in entries:
                     self._promised[one] = node
-                    self._extra.discard(one)
+                    self._extra.pop(one, None)
             self._judge(now, node)
-        self._judge_extra(now)
+        for one, since in self._extra.items():
+            if not since:
+                self._extra[one] = self._before.get(one, now)
+        self._before = {}
 
     def apply(self, now: int, gone: bool, entry: News) -> None:
         """One change of the node's tables."""
         if not isinstance(entry, Route | Neighbour | FdbEntry):
             return
-        concerned = self._erase(entry) if gone else self._write(entry)
+        concerned = self._erase(entry) if gone else self._write(now, entry)
         if isinstance(entry, Route) and entry.destination in self._subnets:
             concerned.add(self._subnets[entry.destination][0])
         for node in concerned:
             self._judge(now, node)
-        self._judge_extra(now)
 
     def odd(self) -> Mapping[str, int]:
-        """Peers whose entries are not all there, and LEFTOVERS -> since when."""
-        return self._odd
+        """Peers whose entries are not all there -> since when; LEFTOVERS -> since the last came."""
+        return self._odd | {LEFTOVERS: max(self._extra.values())} if self._extra else self._odd
+
+    def settled(self, state: NodeState, since: int) -> NodeState:
+        """The state without leftovers that came after that."""
+        young = {one for one, came in self._extra.items() if came > since}
+        if not young:
+            return state
+        return replace(
+            state,
+            routes=tuple(one for one in state.routes if hash(one) not in young),
+            neighbours=tuple(one for one in state.neighbours if hash(one) not in young),
+        )
+
+    @property
+    def leftovers(self) -> int:
+        """How many there are."""
+        return len(self._extra)
 
     def promises(self, entry: News) -> bool:
         """Some lease promises just this entry."""
         return hash(entry) in self._promised
+
+    def follows(self, entry: News) -> bool:
+        """It is of the sort that flanneld writes: `odd` tells what is to be thought of it."""
+        return isinstance(entry, Route | Neighbour | FdbEntry) and self._is_ours(entry)
 
     def concerns(self, entry: News) -> bool:
         """It may be of moment for the overlay: not a neighbour that traffic made, nor a pod's."""
@@ -94,7 +122,7 @@ class Mirror:
             return entry.ifindex in self._indexes or isinstance(entry, Route)
         return True
 
-    def _write(self, entry: Entry) -> set[str]:
+    def _write(self, now: int, entry: Entry) -> set[str]:
         """Whom it concerns."""
         key, value = hash(_key(entry)), hash(entry)
         before = self._entries.get(key, value)
@@ -105,8 +133,8 @@ class Mirror:
             self._direct[entry.destination] = entry.gateway
         if value in self._promised:
             concerned.add(self._promised[value])
-        elif self._is_ours(entry):
-            self._extra.add(value)
+        elif self._is_ours(entry) and not isinstance(entry, FdbEntry):
+            self._extra.setdefault(value, now)
         return concerned
 
     def _erase(self, entry: Entry) -> set[str]:
@@ -117,7 +145,7 @@ class Mirror:
 
     def _leave(self, value: int) -> set[str]:
         self._there.discard(value)
-        self._extra.discard(value)
+        self._extra.pop(value, None)
         return {self._promised[value]} if value in self._promised else set()
 
     def _is_ours(self, entry: Entry) -> bool:
@@ -138,16 +166,10 @@ class Mirror:
             self._subnets.get(net) == (node, gateway) for net, gateway in self._direct.items()
         ):
             lacks = False  # routed directly: no entry is due
-        self._note(now, node, lacks)
-
-    def _judge_extra(self, now: int) -> None:
-        self._note(now, LEFTOVERS, bool(self._extra))
-
-    def _note(self, now: int, what: str, odd: bool) -> None:
-        if odd:
-            self._odd.setdefault(what, self._since.get(what, now))
+        if lacks:
+            self._odd.setdefault(node, self._since.get(node, now))
         else:
-            self._odd.pop(what, None)
+            self._odd.pop(node, None)
 
 
 def _key(entry: Entry) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ Nodes of a large cluster have thousands of entries that are just what the leases
 that knows the leases names the peers of these, and sends the rest.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
@@ -28,14 +28,21 @@ class Entries(NamedTuple):
     fdb: FdbEntry
 
 
-def without_promised(state: NodeState, leases: Iterable[Lease]) -> NodeState:
-    """The node without the entries of peers that have all as promised; these are named."""
+def without_promised(
+    state: NodeState, leases: Iterable[Lease], unsettled: Collection[str] = ()
+) -> NodeState:
+    """The node without the entries of peers that have all as promised; these are named.
+
+    `unsettled`: peers whose entries are being written. They count as having all, and whatever there
+    is to the same subnet, VTEP or MAC is left out with it.
+    """
     held = {*state.routes, *state.neighbours, *state.fdb}
     wanted: dict[str, list[Entry]] = {}
     for peer, entries in promised_of(state.node, vteps_of(state), leases):
         wanted.setdefault(peer, []).extend(entries)
-    peers = [peer for peer, entries in wanted.items() if held.issuperset(entries)]
+    peers = [one for one, all_ in wanted.items() if one in unsettled or held.issuperset(all_)]
     gone = {entry for peer in peers for entry in wanted[peer]}
+    gone |= set(_alike(state, (one for peer in unsettled for one in wanted.get(peer, ()))))
     return replace(
         state,
         routes=tuple(route for route in state.routes if route not in gone),
@@ -60,6 +67,21 @@ def with_promised(state: NodeState, leases: Iterable[Lease]) -> NodeState:
         fdb=(*state.fdb, *(one.fdb for one in put_back)),
         promised=(),
     )
+
+
+def _alike(state: NodeState, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Those that the kernel finds by the same as these."""
+    wanted = frozenset(map(_key, entries))
+    if wanted:
+        yield from (one for one in state.routes if _key(one) in wanted)
+        yield from (one for one in state.neighbours if _key(one) in wanted)
+        yield from (one for one in state.fdb if _key(one) in wanted)
+
+
+def _key(entry: Entry) -> tuple[int | None, str]:
+    if isinstance(entry, Route):
+        return entry.ifindex, entry.destination
+    return entry.ifindex, entry.ip if isinstance(entry, Neighbour) else entry.mac
 
 
 def promised_of(

@@ -26,6 +26,9 @@ class Looks:
         self._last = 0.0
         self._took = 0.0
         self._wanted = 0.0
+        self.unsettled = float("inf")
+        """When what is unlike the leases now will have been so for too long; it may be put right
+        before, and calls for no look then."""
         self.often = False
 
     def want(self, at: float) -> None:
@@ -36,7 +39,7 @@ class Looks:
         """When the next one is."""
         pause = max(SHORTEST_S, min(PART * self._took, LONGEST_S))
         at_last = self._last + max(OFTEN_S if self.often else SELDOM_S, pause)
-        return min(max(self._wanted, self._last + pause), at_last)
+        return min(max(min(self._wanted, self.unsettled), self._last + pause), at_last)
 
     def had(self, ended: float, took: float) -> None:
         """One was had, and nothing calls for another."""

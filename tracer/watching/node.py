@@ -62,8 +62,9 @@ class NodeWatch(Closing):
         self._telling = Telling(self._whose, say)
         self._told_state = False
         self._said: set[str] = set()
-        self._odd: set[str] = set()
-        """Peers, as the mirror has them, that were odd when last it was looked."""
+        self._odd: dict[str, int] = {}
+        self._leftovers = 0
+        """What the mirror had when last it was looked, and still has."""
         self._again = 0.0
         """When to try to load programs again."""
         self._period_ends = self._read_at = 0.0
@@ -138,14 +139,21 @@ class NodeWatch(Closing):
         found, _ = points(state, peers=self._few_peers(), pods=())
         self._look_at(found, state)
         self._looks.had(time.monotonic(), took)
-        self._odd = set(mirror.odd())
-        unsettled = max(mirror.odd().values(), default=0) / 1e9 + ODD_S
-        if unsettled > began and self._told_state:
-            # flanneld may be at work: half of what it writes is no state to judge
-            self._looks.want(unsettled)
-            return
-        self._told_state = True
-        self._say(without_promised(state, known.leases()))
+        self._say(self._judged(state, mirror, int((began - ODD_S) * 1e9)))
+
+    def _judged(self, state: NodeState, mirror: Mirror, settled: int) -> NodeState:
+        """The state without what flanneld may have written half: what is odd since `settled` only.
+
+        If it stays so there is another look. Of thousands of peers some are always being written.
+        """
+        if not self._told_state:
+            self._told_state, settled = True, time.monotonic_ns()
+        odd = mirror.odd()
+        self._odd = {peer: since for peer, since in odd.items() if since <= settled}
+        self._leftovers = mirror.leftovers
+        self._compare(mirror)
+        unsettled = odd.keys() - self._odd.keys()
+        return without_promised(mirror.settled(state, settled), self._known.leases(), unsettled)
 
     def _look_at(
         self, found: Iterable[AttachedPoint], state: NodeState, *, fresh: bool = False
@@ -225,16 +233,17 @@ class NodeWatch(Closing):
     def _compare(self, mirror: Mirror) -> None:
         """Entries that are unlike the leases since the last look, and such as are right again."""
         odd = mirror.odd()
-        for peer in odd.keys() - self._odd:
-            self._looks.want(odd[peer] / 1e9 + ODD_S)
-        if self._odd - odd.keys():
-            self._odd &= odd.keys()
+        fresh = (since for peer, since in odd.items() if since > self._odd.get(peer, -1))
+        self._looks.unsettled = min(fresh, default=float("inf")) / 1e9 + ODD_S
+        if self._odd.keys() - odd.keys() or mirror.leftovers < self._leftovers:
+            self._odd = {peer: since for peer, since in self._odd.items() if peer in odd}
+            self._leftovers = mirror.leftovers
             self._looks.want(time.monotonic() + SETTLE_S)
 
     def _call(self, notice: Notice) -> None:
         """Whether a change is worth a look at once: flanneld's own writing is not."""
         mirror = self._mirror
-        if mirror is None or mirror.promises(notice.entry):
+        if mirror is None or mirror.promises(notice.entry) or mirror.follows(notice.entry):
             return
         if mirror.concerns(notice.entry):
             self._looks.want(notice.time_ns / 1e9 + SETTLE_S)
