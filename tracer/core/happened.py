@@ -1,7 +1,6 @@
 """News of the kernel and of the API, in words: what of it concerns the overlay, and whom."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_network
 from typing import TypeAlias
 
 from tracer.core.before import Event
@@ -158,7 +157,7 @@ def _of(lease: Lease) -> Iterator[str]:
     things: tuple[Mac | Ip | Net | None, ...] = (lease.vtep_mac, lease.public_ip, lease.pod_cidr)
     yield from (one for one in things if one is not None)
     if lease.pod_cidr is not None:
-        yield str(ip_network(lease.pod_cidr, strict=False).network_address)
+        yield lease.pod_cidr.partition("/")[0]
 
 
 def _went(gone: bool) -> str:

@@ -12,12 +12,15 @@ _IN, _OUT = HOOKS.index("uplink_in"), HOOKS.index("uplink_out")
 _FREED = tuple(Kind).index(Kind.FREED)
 
 
-def statuses(vigil: Vigil, now: int, began: int, heard: int) -> tuple[Status, ...]:
+def statuses(
+    vigil: Vigil, now: int, began: int, heard: int, *, rates: bool = True
+) -> tuple[Status, ...]:
     """One for each node. Times in nanoseconds of one clock.
 
-    `heard`: when the API server last said anything; 0: it has not yet.
+    `heard`: when the API server last said anything; 0: it has not yet. `rates`: each peer's, too,
+    which nobody but a live view shows.
     """
-    news = _news(vigil, now)
+    news = _news(vigil, now) if rates else {}
     standing = vigil.findings.standing()
     return tuple(
         Status(
@@ -25,7 +28,7 @@ def statuses(vigil: Vigil, now: int, began: int, heard: int) -> tuple[Status, ..
             time_ns=ledger.last.time_ns if ledger.last is not None else 0,
             totals=tuple(ledger.totals.values()),
             drops=tuple(ledger.drops.values()),
-            rates=tuple(_rates(vigil, ledger, news)),
+            rates=tuple(_rates(vigil, ledger, news)) if rates else (),
             standing=standing,
             opened=tuple(sorted(vigil.openings.items())),
             leases=len(vigil.known.leases()),

@@ -51,7 +51,9 @@ def statuses(
     api = reach.api()
     names = chosen(api.nodes(), nodes)
     posting, troubles = _Posting(), list[Trouble]()
-    watcher = Watcher(api, reach.way(api), names, Options(one_in=0), (posting,), troubles.append)
+    watcher = Watcher(
+        api, reach.way(api), names, Options(one_in=0), (posting,), troubles.append, rates=True
+    )
     failed: list[FlantraceError] = []
 
     def run() -> None:

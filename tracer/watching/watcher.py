@@ -40,9 +40,12 @@ class Watcher:
         options: Options,
         outlets: Sequence[Outlet],
         trouble: Callable[[Trouble], None],
+        *,
+        rates: bool = False,
     ) -> None:
-        """`trouble`: hears what cannot be observed, once."""
+        """`trouble`: hears what cannot be observed, once. `rates`: statuses have each peer's."""
         self._outlets = outlets
+        self._rates = rates
         self._misgivings = Misgivings(trouble)
         self._woken, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.vigil = Vigil(nodes, __version__)
@@ -80,7 +83,8 @@ class Watcher:
 
     def statuses(self) -> tuple[Status, ...]:
         """How it stands."""
-        return statuses(self.vigil, time.monotonic_ns(), self._began, self._following.heard_ns)
+        heard = self._following.heard_ns
+        return statuses(self.vigil, time.monotonic_ns(), self._began, heard, rates=self._rates)
 
     def _turn(self, end: float) -> None:
         """One round: take what there is, do what is due, wait."""
