@@ -115,14 +115,15 @@ class Watch:
         self.samples.append(measure.sample(self.process.pid, self.now_s, scraped))
 
     def until_it_watches(self, leases: int, patience_s: float = 120) -> None:
-        """It counts, and knows all leases."""
+        """It counts, and knows all leases. What its programs take is told of such as are there."""
         while self.now_s < patience_s:
             time.sleep(0.5)
             try:
                 found = measure.scrape(self.netns, PORT)
             except OSError:
                 continue
-            if found.get(f'flantrace_leases{{node="{NODE}"}}', 0) >= leases:
+            holds = found.get(f'flantrace_leases{{node="{NODE}"}}', 0) >= leases
+            if holds and f'flantrace_overhead_ratio{{node="{NODE}"}}' in found:
                 return
         raise AssertionError("the watch does not begin")
 

@@ -38,9 +38,11 @@ class World:
         self._gone: set[int] = set()
         self._every_s = 60 / a_minute
         self._dice = random.Random(7)
-        self._tables = threading.Lock()
+        self._tables = threading.RLock()
         self._ending = threading.Event()
         self._counts = dict.fromkeys(("changes", "late", "restarts", "pods"), 0)
+        self._slowest_s = 0.0
+        """From a lease to the tables."""
         self._failed: list[str] = []
         self._threads: list[threading.Thread] = []
 
@@ -69,7 +71,8 @@ class World:
         for thread in self._threads:
             thread.join(30)
         answering = {"answered": self._answering.answered, "lost": self._answering.lost}
-        return {**self._counts, **answering, "failed": self._failed}
+        slowest = {"slowest": f"{self._slowest_s:.2f} s"}
+        return {**self._counts, **answering, **slowest, "failed": self._failed}
 
     def fault(self, *, there: bool) -> None:
         """node-b's FDB entry is gone, or there again."""
@@ -121,9 +124,11 @@ class World:
             "metadata": {"annotations": peer.published()},
             "status": {"addresses": peer.addresses()},
         }
+        began = time.monotonic()
         api.patch("Node", peer.name, change, part="/status")
         time.sleep(AFTER_S)
         self._write([peer])
+        self._slowest_s = max(self._slowest_s, time.monotonic() - began)
 
     def _leave(self, api: Api) -> None:
         """A node is drained, and deleted."""
@@ -144,10 +149,11 @@ class World:
 
     def _come(self, api: Api) -> None:
         """A node joins: its kubelet, then its flanneld."""
-        peer = self._peers[self._gone.pop()]
+        peer = self._peers[next(iter(self._gone))]
         api.create(peer.node())
         self._ending.wait(self._every_s / 2)
         self._publish(api, peer)
+        self._gone.discard(peer.number)
 
     def _restart(self) -> None:
         """flanneld is started again: on the watched node it writes every entry once more."""
