@@ -199,7 +199,7 @@ class Vigil:
     def segment(self, now: int, at: str) -> Bundle:
         """The same with the packets that were recorded since the last one."""
         own = (self.known.conf.port,) if self.known.conf is not None else ()
-        cut = self._kept.cut(self._offsets, frozenset({*USUAL_PORTS, *own}))
+        cut = self._kept.cut(self._offsets.now, frozenset({*USUAL_PORTS, *own}))
         bundle = self.bundle(now, at)
         watched = replace(self._watched(now), sampled=cut.sampled, aside=cut.aside)
         return replace(bundle, observations=cut.observations, watched=watched)
