@@ -21,6 +21,7 @@ from tracer.core.kept import Kept
 from tracer.core.known import Known
 from tracer.core.ledger import Ledger
 from tracer.core.offsets import Offsets
+from tracer.core.pods_heard import PodsHeard
 from tracer.core.promised import with_promised
 from tracer.core.standing import Changed, Findings
 from tracer.core.suspects import suspects
@@ -69,7 +70,7 @@ class Vigil:
         """Node -> what could not be observed there."""
         self._version = version
         self._flannel: dict[str, FlannelPod] = {}
-        self._pods: dict[str, Pod] = {}
+        self._pods = PodsHeard()
         self._events = Events()
         self._happened: deque[Happening] = deque(maxlen=1000)
         self._offsets = Offsets()
@@ -86,7 +87,7 @@ class Vigil:
         if self._counted and not self._due:
             self._due = self._evidence != self._keys()
         self._counted = False
-        return self._due
+        return self._due or self._pods.waits
 
     def learn(
         self, now: int, nodes: Iterable[Node], gone: Iterable[str] = (), conf: NetConf | None = None
@@ -116,19 +117,13 @@ class Vigil:
             self._happen(API, [event])
             self._due = True
 
-    def learn_pod(self, before: Pod | None, pod: Pod | None) -> None:
+    def learn_pod(self, now: int, before: Pod | None, pod: Pod | None) -> None:
         """A pod of a watched node came, is another, or went."""
-        one = pod or before
-        if one is not None:
-            key = f"{one.namespace}/{one.name}"
-            if pod is None:
-                self._pods.pop(key, None)
-            else:
-                self._pods[key] = pod
+        self._pods.learn(now, before, pod)
 
     def pods(self, node: str) -> tuple[Pod, ...]:
         """Those of a watched node, as far as they have been heard of."""
-        return tuple(pod for pod in self._pods.values() if pod.node == node)
+        return self._pods.of(node)
 
     def hear(self, now: int, node: str, message: FromAgent) -> None:
         """What the watch on a node says."""
@@ -176,6 +171,8 @@ class Vigil:
         leases = self.known.leases()
         names = {*self.nodes, *suspects(leases, self.states.values(), watched)}
         concerned = [lease for lease in leases if lease.node in names]
+        read = {one.node: one.time_ns for one in watched.read}
+        judged = self._pods.judged(now, ((one, read[node]) for node, one in self.states.items()))
         return Bundle(
             format=FORMAT,
             tool_version=self._version,
@@ -184,11 +181,11 @@ class Vigil:
             cluster=ClusterState(
                 captured_at=at,
                 nodes=tuple(one for name, one in self.known.nodes.items() if name in names),
-                pods=tuple(self._pods.values()),
+                pods=self._pods.every(),
                 flannel_pods=tuple(one for one in self._flannel.values() if one.node in names),
                 net_conf=self.known.conf_text,
             ),
-            nodes={node: with_promised(state, concerned) for node, state in self.states.items()},
+            nodes={node: with_promised(state, concerned) for node, state in judged.items()},
             troubles=(
                 *self.silent.values(),
                 *(one for all_ in self.problems.values() for one in all_),

@@ -16,6 +16,7 @@ Object = dict[str, Any]
 Write = Callable[[str, str, Sequence[flanneld.Peer]], None]
 KEPT_KINDS = {
     "Node": "v1",
+    "Lease": "coordination.k8s.io/v1",
     "Pod": "v1",
     "ConfigMap": "v1",
     "DaemonSet": "apps/v1",

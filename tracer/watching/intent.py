@@ -65,7 +65,7 @@ class Intent:
             elif what == FLANNEL:
                 self._vigil.learn_flannel(change.time_ns, change.before, change.now)
             elif what == PODS:
-                self._vigil.learn_pod(change.before, change.now)
+                self._vigil.learn_pod(change.time_ns, change.before, change.now)
                 self._want()
         if fresh or gone or conf is not None:
             self._vigil.learn(time.monotonic_ns(), fresh.values(), gone, conf)
