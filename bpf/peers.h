@@ -8,8 +8,11 @@
  * Compiled in by -D, addresses as they lie in memory (tracer/collect/shape.py):
  *   SLOTS			room for so many leases, changes in the last while included
  *   PODS4(a), PODS6(p)		in the cluster's network, and not in this node's own subnet?
- *   MASK4, WORDS6, MASK6(i)	what of an address is its subnet, where all have one length;
- *				else TRIE4 or TRIE6
+ *   INDEX4(a), INDEX6(p)	the number of its subnet in the cluster's network, where all have one
+ *   SIZE4, SIZE6		length and there is room for so many, which are few;
+ *   MASK4, MASK6(i)		else what of an address is its subnet, where all have one length;
+ *				else TRIE4, TRIE6
+ *   WORDS6			words of an address that may be of its subnet
  *   VXLAN_PORT(p)		this UDP destination port carries VXLAN, rightly or not
  *   EVERY_NS			at most one record for a kind and a peer in so long
  */
@@ -40,7 +43,7 @@ BPF_F_TABLE("array", u32, u32, peers6, SIZE6, BPF_F_MMAPABLE);
 #elif defined(TRIE6)
 struct prefix6 {
 	u32 length;
-	u32 address[4];
+	u32 address[WORDS6];	/* of the longest subnet: what is behind would be compared as well */
 };
 BPF_F_TABLE("lpm_trie", struct prefix6, u32, peers6, SLOTS, BPF_F_NO_PREALLOC);
 #else
@@ -73,9 +76,9 @@ static __always_inline u32 slot6(const u8 *address)
 #if defined(INDEX6)
 	u32 key = INDEX6(address);
 #elif defined(TRIE6)
-	struct prefix6 key = { 128 };
+	struct prefix6 key = { 32 * WORDS6 };
 
-	__builtin_memcpy(key.address, address, 16);
+	__builtin_memcpy(key.address, address, 4 * WORDS6);
 #else
 	struct subnet6 key;
 

@@ -48,7 +48,7 @@ class Shape(NamedTuple):
 
     @property
     def words6(self) -> int:
-        """Words of an IPv6 address that are the key of its subnet, where all have one length."""
+        """Words of an IPv6 address that may be of its subnet."""
         return -(-max(self.lengths6, default=_USUAL[6]) // 32)
 
     def numbered(self, family: int) -> Index | None:

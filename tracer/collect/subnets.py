@@ -28,7 +28,7 @@ class Keyed:
     """A hash of masked addresses, or a trie."""
 
     def __init__(self, of: Map, words: int, *, trie: bool) -> None:
-        """`words`: of an address, those that are the key where it is masked."""
+        """`words`: of an address, those that the key has."""
         self._map = of
         self._words = words
         self._trie = trie
@@ -43,10 +43,8 @@ class Keyed:
 
     def _key(self, subnet: Net) -> bytes:
         net = ip_network(subnet)
-        packed = net.network_address.packed
-        if self._trie:
-            return _SLOT.pack(net.prefixlen) + packed
-        return packed[: 4 * self._words]
+        words = net.network_address.packed[: 4 * self._words]
+        return _SLOT.pack(net.prefixlen) + words if self._trie else words
 
 
 class Numbered:
