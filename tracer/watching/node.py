@@ -1,7 +1,7 @@
 """The watch on one node, in its network namespace: told what to hold, it says what it sees."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tracer.collect.closing import Closing
 from tracer.collect.notices import Notice, Notices
@@ -56,7 +56,8 @@ class NodeWatch(Closing):
         self._sampling: Sampling | None = None
         self._pods: tuple[Ip, ...] = ()
         self._looks = Looks()
-        self._state: NodeState | None = None
+        self._vteps: Mapping[int, Link] | None = None
+        self._netns = 0
         self._mirror: Mirror | None = None
         self._teller: Teller | None = None
         self._telling = Telling(self._whose, say)
@@ -128,7 +129,7 @@ class NodeWatch(Closing):
             self._looks.had(time.monotonic(), time.monotonic() - began)
             return
         took = time.monotonic() - began
-        self._state, known = state, self._known
+        known, self._vteps, self._netns = self._known, vteps_of(state), state.netns
         everybody = {name: known.leases_of(name) for name in known.nodes}
         self._mirror = mirror = Mirror(state, self._mirror)
         mirror.hold(time.monotonic_ns(), everybody)
@@ -137,7 +138,7 @@ class NodeWatch(Closing):
         self._teller.hold(lease for leases in everybody.values() for lease in leases)
         self._hold()
         found, _ = points(state, peers=self._few_peers(), pods=())
-        self._look_at(found, state)
+        self._look_at(found)
         self._looks.had(time.monotonic(), took)
         self._say(self._judged(state, mirror, int((began - ODD_S) * 1e9)))
 
@@ -155,12 +156,10 @@ class NodeWatch(Closing):
         unsettled = odd.keys() - self._odd.keys()
         return without_promised(mirror.settled(state, settled), self._known.leases(), unsettled)
 
-    def _look_at(
-        self, found: Iterable[AttachedPoint], state: NodeState, *, fresh: bool = False
-    ) -> None:
+    def _look_at(self, found: Iterable[AttachedPoint], *, fresh: bool = False) -> None:
         """`fresh`: the programs are others than before. They miss nothing from now on."""
         before = self._eyes.watched()
-        self._eyes.look_at(tuple(found), state.netns)
+        self._eyes.look_at(tuple(found), self._netns)
         watched = self._eyes.watched()
         if watched and (fresh or watched != before):
             self._say(Ready(points=watched, attach=WATCH, drops=False, reasons=False))
@@ -176,9 +175,9 @@ class NodeWatch(Closing):
 
     def _hold(self) -> None:
         """Bring the programs up to date. Before the first look nothing is held."""
-        if self._state is None:
+        if self._vteps is None:
             return
-        vteps: dict[int, Link | None] = {4: None, 6: None, **vteps_of(self._state)}
+        vteps: dict[int, Link | None] = {4: None, 6: None, **self._vteps}
         held = self._known.held(self.node, vteps)
         if held is None or time.monotonic() < self._again:
             return
@@ -190,7 +189,7 @@ class NodeWatch(Closing):
             return
         if fresh and self._eyes.holding is not None and self._sampling is not None:
             self._sampling.follow(self._eyes.holding)
-            self._look_at(self._eyes.points, self._state, fresh=True)
+            self._look_at(self._eyes.points, fresh=True)
 
     def _learn(self, changes: Iterable[LeaseChange]) -> None:
         names = {one.node for change in changes for one in change if one is not None}

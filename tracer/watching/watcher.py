@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tracer import __version__
+from tracer.collect import memory
 from tracer.collect.kube import Api
 from tracer.collect.transport import StreamEnd, Way
 from tracer.core.statuses import statuses
@@ -22,6 +23,9 @@ from tracer.watching.misgivings import Misgivings
 from tracer.watching.outlet import Outlet
 
 PERIOD_S = 1.0
+GIVE_BACK_S = 60.0
+"""Between the times when memory that is free goes back to the kernel."""
+
 SHORTEST_S = 0.2
 """Between two diagnoses."""
 
@@ -53,7 +57,7 @@ class Watcher:
         self._following = Following(api, nodes, self._intent.hear)
         self._agents = Agents(way, self.vigil.nodes, self._intent.whole, self._wakes)
         self._began = time.monotonic_ns()
-        self._tick_at = self._look_at = 0.0
+        self._tick_at = self._look_at = self._give_back_at = 0.0
         self._leaving = self._rereading = False
 
     def leave(self) -> None:
@@ -68,6 +72,7 @@ class Watcher:
 
     def run(self, seconds: float | None = None) -> None:
         """Until it is told to leave, or for so long. CollectFailed: the API never answered."""
+        memory.spare()
         self._following.wait()
         self._intent.take()
         self.vigil.settled = True
@@ -119,6 +124,9 @@ class Watcher:
     def _tick(self, now: float) -> None:
         """Each second: what has long been gone is closed, and everybody is shown how it stands."""
         self._tick_at = max(self._tick_at + PERIOD_S, now)
+        if now >= self._give_back_at:
+            self._give_back_at = now + GIVE_BACK_S
+            memory.give_back()
         self._turned(None)
         self.vigil.silent = dict(self._agents.silent)
         for trouble in self._agents.ended():
