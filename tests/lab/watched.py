@@ -1,5 +1,6 @@
-"""A real watch beside a lab's traffic: what it says, what it counts, and how it is shown to live."""
+"""A real watch beside a lab's traffic: what it says and counts, and how it is shown to live."""
 
+import contextlib
 import json
 import os
 import re
@@ -23,11 +24,13 @@ PATIENCE_S = 60
 NODE_PORT = 9469
 TALK = str(Path(__file__).with_name("talk.py"))
 A, B, C = planned(3)
+OTHER_CLOCK = str(Path(__file__).with_name("other_clock.py"))
 WRONG_MAC = "02:00:00:00:00:99"
 MISTAKEN = "neigh-stale-one-node"
 """The finding of `mistaken`."""
 
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())"
+PROGRAM = re.compile(r"^prog_id:\s(\d+)$", re.MULTILINE)
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 
 Found = TypeVar("Found")
@@ -46,21 +49,34 @@ class Watch:
     """One that runs. `node` None: it was started beside the nodes, and joins agents on them."""
 
     def __init__(
-        self, lab: Universe, node: str | None, folder: Path, words: Sequence[str], **environ: str
+        self,
+        lab: Universe,
+        node: str | None,
+        folder: Path,
+        words: Sequence[str],
+        clock: Path | None = None,
+        printing: int | None = None,
     ) -> None:
+        """`clock`: a file that moves it (other_clock.py). `printing`: where to, if not to `out`."""
         self._lab, self.node = lab, node
         self.out, self.err = folder / "out", folder / "err"
         self._port = NODE_PORT if node is not None else _free_port()
-        given = [f"{key}={value}" for key, value in {"KUBECONFIG": KUBECONFIG, **environ}.items()]
-        where = ["lab", "exec", node, "--", "env", *given, *OWN] if node is not None else []
-        which = ["--here", "--node", node] if node is not None else ["--lab"]
+        own = [sys.executable, OTHER_CLOCK, str(clock)] if clock is not None else OWN
+        where, which = [], ["--lab"]
+        if node is not None:
+            where = [*OWN, "lab", "exec", node, "--", "env", f"KUBECONFIG={KUBECONFIG}"]
+            which = ["--here", "--node", node]
         command = [
-            *lab.inside, *OWN, *where, "watch", *which, "--json",
+            *lab.inside, *where, *own, "watch", *which, "--json",
             "--metrics", f"127.0.0.1:{self._port}", *words,
         ]  # fmt: skip
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out if printing is None else printing,
+                stderr=err,
+                start_new_session=True,
             )
 
     @property
@@ -108,7 +124,10 @@ class Watch:
 
     def ready(self) -> "Watch":
         """Returns when it counts, and has looked at the tables."""
-        until(lambda: self.ended() or self.counts() > 10, f"it never counts\n{self.said()}")
+        until(
+            lambda: self.ended() or self.sum("flantrace_packets_total") > 10,
+            f"it never counts\n{self.said()}",
+        )
         assert not self.ended(), self.said()
         return self
 
@@ -145,6 +164,15 @@ class Watch:
         """Process ids, in the order of their starts."""
         return [pid for pid in _children(self.pid) if b"agent" in _words(pid)]
 
+    def programs(self) -> set[int]:
+        """Numbers of the BPF programs that it and its agents hold (proc(5), fdinfo)."""
+        found: set[int] = set()
+        for pid in (self.pid, *_children(self.pid)):
+            for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
+                with contextlib.suppress(OSError):
+                    found |= set(map(int, PROGRAM.findall(entry.read_text())))
+        return found
+
     def memory(self) -> int:
         """Resident bytes."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -155,10 +183,15 @@ class Watch:
 
 @contextmanager
 def watching(
-    lab: Universe, folder: Path, *words: str, node: str | None = A.name, **environ: str
+    lab: Universe,
+    folder: Path,
+    *words: str,
+    node: str | None = A.name,
+    clock: Path | None = None,
+    printing: int | None = None,
 ) -> Iterator[Watch]:
     """One that counts already."""
-    watch = Watch(lab, node, folder, words, **environ)
+    watch = Watch(lab, node, folder, words, clock, printing)
     try:
         yield watch.ready()
     finally:
