@@ -6,12 +6,14 @@ import click
 
 from tracer.cli import options
 from tracer.cli.answer import answer_of, print_answer
+from tracer.cli.pair import of_pair, pods
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @options.output
 @options.matrix
+@pods
 @options.redaction
 @options.unpacked
 def replay(file: Path, max_unpacked: int, **words: object) -> int:
@@ -19,4 +21,5 @@ def replay(file: Path, max_unpacked: int, **words: object) -> int:
     from tracer.bundle.archive import read
 
     answer = answer_of(words)
-    return print_answer(options.as_asked(read(file, max_unpacked), words), answer)
+    bundle = of_pair(read(file, max_unpacked), words["pods"])
+    return print_answer(options.as_asked(bundle, words), answer)

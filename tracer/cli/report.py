@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from tracer.cli import options
 from tracer.cli.answer import answer_of, as_bytes, show
+from tracer.cli.pair import of_pair, pods
 from tracer.formats import Format
 
 
@@ -14,6 +15,7 @@ from tracer.formats import Format
 @click.argument("file", type=click.Path(path_type=Path))
 @options.output
 @options.matrix
+@pods
 @options.redaction
 @click.option(
     "-o",
@@ -37,7 +39,8 @@ def report(file: Path, output: Path | None, max_unpacked: int, **words: object) 
         answer = replace(answer, form=Format.MARKDOWN)
     if output is not None:
         check_target(output, what="the report", option="-o")
-    bundle = options.as_asked(read(file, max_unpacked), words)
+    bundle = of_pair(read(file, max_unpacked), words["pods"])
+    bundle = options.as_asked(bundle, words)
     conclusion = conclude(bundle)
     if output is None:
         show(bundle, conclusion, answer)

@@ -23,11 +23,11 @@ def arranged(words: Sequence[str], group: click.Group) -> list[str]:
 
 def awaits_value(words: Sequence[str], group: click.Group) -> bool:
     """The last word is an option that wants another word."""
-    return bool(words) and _takes_value(group).get(words[-1], False)
+    return bool(words) and _takes_value(group).get(words[-1], 0) > 0
 
 
 def _leading_options(
-    words: Sequence[str], takes_value: Mapping[str, bool]
+    words: Sequence[str], takes_value: Mapping[str, int]
 ) -> tuple[list[str], list[str]]:
     """Split where the first word that is no option, and no option's value, stands."""
     index = 0
@@ -35,16 +35,16 @@ def _leading_options(
         word = words[index]
         if word == "--" or not word.startswith("-") or word == "-":
             break
-        index += 2 if takes_value.get(word, False) else 1
+        index += 1 + takes_value.get(word, 0)
     return list(words[:index]), list(words[index:])
 
 
-def _takes_value(group: click.Group) -> dict[str, bool]:
-    """Every option of the commands -> whether the next word belongs to it."""
-    found: dict[str, bool] = {}
+def _takes_value(group: click.Group) -> dict[str, int]:
+    """Every option of the commands -> how many of the next words belong to it."""
+    found: dict[str, int] = {}
     for command in group.commands.values():
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 for name in (*parameter.opts, *parameter.secondary_opts):
-                    found[name] = not parameter.is_flag and not parameter.count
+                    found[name] = 0 if parameter.is_flag or parameter.count else parameter.nargs
     return found

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from tracer.core.leases import leases
 from tracer.core.ports import host_end
 from tracer.core.tables import Tables
-from tracer.core.words import CAPTURE, watcher
+from tracer.core.words import CAPTURE, WATCH, watcher
 from tracer.model.bundle import AgentEnd, AgentReport, Bundle
 from tracer.model.observation import Device, Direction
 from tracer.model.path import Place, Way
@@ -41,12 +41,19 @@ def course(bundle: Bundle, way: Way) -> tuple[Place, ...]:
         points = _within(sender, receiver)
     else:
         points = _across(sender, receiver, overlay=by_vtep(bundle, sender, receiver))
+    points = [one for one in points if one[1] is not Device.POD or not _by_watch(bundle, one[0])]
     return tuple(
         Place(
             node=end.node, device=device, direction=direction, ifname=_ifname(bundle, end, device)
         )
         for end, device, direction in points
     )
+
+
+def _by_watch(bundle: Bundle, end: End) -> bool:
+    """A watch looks at no pod's device: that is no part of what it can see of the way."""
+    agent = bundle.agents.get(end.node)
+    return agent is not None and agent.attach == WATCH
 
 
 def _within(sender: End, receiver: End) -> list[_Point]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tracer.core.case import Case
-from tracer.core.words import end_word, programs, said_of, watcher
+from tracer.core.words import WATCH, end_word, programs, said_of, watcher
 from tracer.model.bundle import AgentEnd
 from tracer.model.path import Outcome
 from tracer.model.request import End
@@ -110,7 +110,9 @@ def _agents(case: Case) -> Iterator[str]:
             yield f"The {watcher(agent)} lost {agent.lost} records: not all that passed was seen."
         elif agent.lost is None and agent.end is AgentEnd.BYE:
             yield f"The {watcher(agent)} does not know how many records it lost."
-        if agent.end is AgentEnd.BYE and not agent.drops:
+        if agent.attach == WATCH:
+            yield f"On {name} few of the kernel's drops were recorded: the others look like loss."
+        elif agent.end is AgentEnd.BYE and not agent.drops:
             yield f"On {name} the kernel's drops were not watched: they look like loss."
         elif agent.end is AgentEnd.BYE and not agent.reasons and _dropped_on(case, name):
             yield f"The kernel of {name} does not name drop reasons; the function that freed does."

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from tracer.core.course import is_pod, why_unsure
 from tracer.core.sightings import Sighting
+from tracer.core.words import WATCH
 from tracer.model.bundle import Bundle
 from tracer.model.path import Hop, Outcome, Path, Place
 from tracer.model.request import End
@@ -62,11 +63,10 @@ def judged(
 
 def _unwatched_drops(bundle: Bundle, nodes: Sequence[str]) -> str | None:
     """Lost it is, but a kernel may have freed it all the same."""
-    blind = [
-        node
-        for node in dict.fromkeys(nodes)
-        if (agent := bundle.agents.get(node)) is not None and not agent.drops
-    ]
+    agents = [bundle.agents.get(node) for node in dict.fromkeys(nodes)]
+    blind = [agent.node for agent in agents if agent is not None and not agent.drops]
+    if any(agent is not None and agent.attach == WATCH for agent in agents):
+        return f"few of the kernel's drops on {' and '.join(blind)} were recorded"
     return f"the kernel's drops on {' and '.join(blind)} were not watched" if blind else None
 
 
@@ -101,7 +101,9 @@ def doubted_at_the_edges(
     Where nothing at all arrives, the edges are no excuse.
     """
     some_arrive = any(path.outcome is Outcome.DELIVERED for path, _ in found)
-    if bundle.traced.plan is not None or not some_arrive:
+    by_watch = any(agent.attach == WATCH for agent in bundle.agents.values())
+    if bundle.traced.plan is not None or not some_arrive or by_watch:
+        # of a watch's packets only whole ones are there (core/cutting.py)
         return [path for path, _ in found]
     edges = _edges(bundle)
     return [

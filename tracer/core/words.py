@@ -46,7 +46,8 @@ def end_word(end: End) -> str:
 
 def watcher(agent: AgentReport) -> str:
     """What watched a node: `agent on node-a`, `capture of node-a`."""
-    return f"capture of {agent.node}" if agent.attach == CAPTURE else f"agent on {agent.node}"
+    words = {CAPTURE: "capture of", WATCH: "watch on"}
+    return f"{words.get(agent.attach or '', 'agent on')} {agent.node}"
 
 
 def trace_command(request: Request) -> str:
