@@ -13,6 +13,7 @@ from tests.lab.universe import Universe
 from tests.watched.rounds import CLOSES_S, OPENS_S, SELDOM_S, UNSEEN, Round, round_of
 from tests.watched.watched import watched
 from tracer.lab.faults import FAULTS
+from tracer.lab.shape import PLAIN
 
 BUSY = 2.0
 """On a busy machine times may be so many times longer before they fail the run; all are printed."""
@@ -55,7 +56,13 @@ def main() -> int:
     """All of them, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("faults", nargs="*", metavar="FAULT")
-    named = parser.parse_args().faults or sorted(FAULTS)
+    parser.add_argument(
+        "--plain", action="store_true", help="those of the plain lab of which the kernel has news"
+    )
+    words = parser.parse_args()
+    named = words.faults or sorted(FAULTS)
+    if words.plain:
+        named = [one for one in named if FAULTS[one].shapes[0] == PLAIN.name and one not in UNSEEN]
     if os.geteuid() != 0:
         print("needs root", file=sys.stderr)
         return 77
