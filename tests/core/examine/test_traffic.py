@@ -120,6 +120,23 @@ def test_the_same_is_told_where_no_packet_was_recorded(what: str) -> None:
     assert finding.node == node
 
 
+AS_LEASED = {
+    "to the peer's MAC": deviating(Kind.PEER_MAC, OUT, recorded(frame(A, B), A, OUT)),
+    "from the sender's MAC": deviating(Kind.SENDER_MAC, IN, recorded(frame(B, A), A, IN)),
+    "to the peer's address": deviating(
+        Kind.OUTER_DST, OUT, leaving(on_wire(frame(A, B), underlay(A), underlay(B)))
+    ),
+    "from the sender's address": deviating(Kind.OUTER_SRC, IN, coming(IN_B)),
+}
+
+
+@pytest.mark.parametrize("what", AS_LEASED)
+def test_what_deviated_from_an_earlier_lease_and_is_as_todays_has_it_is_no_finding(
+    what: str,
+) -> None:
+    assert watched(AS_LEASED[what]).findings == ()
+
+
 def test_the_last_packet_is_quoted_as_it_was_on_the_wire() -> None:
     quoted = next(
         one for one in only(MEANS["with another VNI"][0]).evidence if one.label == "packet"

@@ -99,11 +99,13 @@ class _Told(NamedTuple):
 
 
 def of_deviating(facts: Facts, one: Deviating) -> Meaning | None:
-    """None: a kind that is told otherwise, or is none of this version's."""
+    """None: a kind that is told otherwise, or is none of this version's; or nothing is wrong."""
     tell = _BY_KIND.get(one.kind)
     if tell is None:
         return None
     seen = _Seen(facts, one)
+    if _is_as_leased(seen, one.kind):
+        return None
     told = tell(seen)
     return Meaning(
         rule=told.rule,
@@ -115,6 +117,25 @@ def of_deviating(facts: Facts, one: Deviating) -> Meaning | None:
         severity=told.severity,
         device=device_of(told.rule, seen.vtep),
     )
+
+
+def _is_as_leased(seen: _Seen, kind: Kind) -> bool:
+    """What deviated is as the peer's lease has it: that has changed, and the kernel held the packet
+
+    against the one before.
+    """
+    lease = seen.lease(seen.peer)
+    if lease is None or seen.inner is None:
+        return False
+    if kind in (Kind.PEER_MAC, Kind.SENDER_MAC):
+        mac = seen.inner.dst_mac if kind is Kind.PEER_MAC else seen.inner.src_mac
+        return mac is not None and mac == lease.vtep_mac
+    if seen.outer is None or seen.leaves is not (kind is Kind.OUTER_DST):
+        return False
+    return lease.public_ip == {
+        Kind.OUTER_DST: seen.outer.dst,
+        Kind.OUTER_SRC: seen.outer.src,
+    }.get(kind, "")
 
 
 def vtep_name(facts: Facts, node: str, family: int) -> str:
