@@ -40,8 +40,8 @@ def route(nodes: tuple[PlannedNode, ...]) -> None:
 class Answering:
     """In a thread of its own."""
 
-    def __init__(self, now: Callable[[int], Peer]) -> None:
-        """`now`: a peer as it is."""
+    def __init__(self, now: Callable[[int], Peer | None]) -> None:
+        """`now`: a peer as it is; None: it answers to nobody."""
         self._now = now
         with inside(paths.UNDERLAY):
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -68,7 +68,7 @@ class Answering:
         if len(data) < start + 28 or data[start + _PROTOCOL] != _UDP:
             return None
         peer = self._now(number_of(str(IPv4Address(data[start + 16 : start + 20]))))
-        if data[_HEADER : _HEADER + 6] != bytes.fromhex(peer.mac.replace(":", "")):
+        if peer is None or data[_HEADER : _HEADER + 6] != bytes.fromhex(peer.mac.replace(":", "")):
             return None
         if to != peer.address:
             return None
@@ -76,10 +76,12 @@ class Answering:
         _swap(frame, _HEADER, 6)
         _swap(frame, start + 12, 4)
         _swap(frame, start + 20, 2)
+        # None: that of the packet may never have been completed on its way here.
+        frame[start + 26 : start + 28] = bytes(2)
         return bytes(frame)
 
 
 def _swap(frame: bytearray, at: int, size: int) -> None:
-    """Two neighbouring fields. No checksum changes by it."""
+    """Two neighbouring fields. The IP header's checksum stays right."""
     first, second = frame[at : at + size], frame[at + size : at + 2 * size]
     frame[at : at + 2 * size] = second + first

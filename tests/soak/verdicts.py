@@ -54,6 +54,7 @@ def memory(samples: Sequence[Sample]) -> list[Verdict]:
     """Small, and flat."""
     after = [one for one in samples if one.at_s >= STARTED_S]
     most = max(one.rss for one in after)
+    assert len(after) > 5, "too short a time to say anything of memory"
     half = after[len(after) // 2 :]
     hourly = 3600 * slope([(one.at_s, one.rss) for one in half])
     own = 3600 * slope([(one.at_s, one.own) for one in half])
