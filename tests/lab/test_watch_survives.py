@@ -33,7 +33,7 @@ from tests.lab.watched import (
 )
 from tracer.lab.plan import PlannedNode
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.watched]
 
 JOINED: str | None = None
 
