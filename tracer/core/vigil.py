@@ -25,6 +25,7 @@ from tracer.core.pods_heard import PodsHeard
 from tracer.core.promised import with_promised
 from tracer.core.standing import Changed, Findings
 from tracer.core.suspects import suspects
+from tracer.core.under_way import UnderWay
 from tracer.model.bundle import FORMAT, Bundle, Trouble
 from tracer.model.cluster import ClusterState, FlannelPod, NetConf, Node, Pod
 from tracer.model.diagnosis import Finding, Severity
@@ -76,6 +77,7 @@ class Vigil:
         self._offsets = Offsets()
         self._found: tuple[Finding, ...] = ()
         self._explained = Explained()
+        self._under_way = UnderWay()
         self.settled = False
         """What the API said until now was there before us, and is no news."""
         self._due = self._counted = False
@@ -98,6 +100,8 @@ class Vigil:
             if before is not None and (lease is None or lease.pod_cidr != before.pod_cidr):
                 for ledger in self.ledgers.values():
                     ledger.forget(before.node, before.pod_cidr)
+        whose = {one.node for change in changes for one in change if one is not None}
+        self._under_way.learn(now, whose)
         news = changes if self.settled else ()
         told = (lease_changed(now, change.before, change.now) for change in news)
         self._happen(API, [event for event in told if event is not None])
@@ -234,11 +238,10 @@ class Vigil:
     def _watched(self, now: int) -> Watched:
         happened = [one for one in self._happened if now - one.time_ns <= 60_000_000_000]
         ledgers = self.ledgers.values()
-        deviating = (self._moved(of.node, one) for of in ledgers for one in of.deviating())
         dropping = (self._moved(of.node, one) for of in ledgers for one in of.dropping())
         return Watched(
             time_ns=now,
-            deviating=self._explained.marked(deviating),
+            deviating=self._explained.marked(self._deviating()),
             dropping=self._explained.marked(dropping),
             gaps=self._explained.marked(self.gaps.gaps()),
             happened=tuple(happened[-100:]),
@@ -247,6 +250,12 @@ class Vigil:
                 for node, state in self.states.items()
             ),
         )
+
+    def _deviating(self) -> Iterator[Deviating]:
+        every = (
+            self._moved(of.node, one) for of in self.ledgers.values() for one in of.deviating()
+        )
+        return self._under_way.over(every)
 
     def _moved(self, node: str, one: Timed) -> Timed:
         """By our clock."""
@@ -261,11 +270,7 @@ class Vigil:
         had when it comes, when it goes, and when it has lasted.
         """
         return (
-            {
-                (node, one.peer, one.kind, one.direction)
-                for node, ledger in self.ledgers.items()
-                for one in ledger.deviating()
-            },
+            {(one.node, one.peer, one.kind, one.direction) for one in self._deviating()},
             {
                 (
                     node,

@@ -1,0 +1,41 @@
+"""A changed lease takes its time; what deviates meanwhile is no evidence."""
+
+from msgspec.structs import replace
+
+from tracer.core.under_way import REMEMBERED_NS, SETTLES_NS, UnderWay
+from tracer.model.observation import Direction
+from tracer.model.watch import Deviating, Kind
+
+S = 1_000_000_000
+AT = 1000 * S
+ONE = Deviating(
+    node="node-a", peer="node-b", subnet="10.244.2.0/24", kind=Kind.PEER_MAC,
+    direction=Direction.OUT, ifname="flannel.1", packets=3, first_ns=AT, last_ns=AT, seen=None,
+)  # fmt: skip
+
+
+def test_packets_of_the_moment_in_which_a_lease_changes_are_no_evidence() -> None:
+    under_way = UnderWay()
+    under_way.learn(AT - 10, ["node-b"])
+    assert list(under_way.over([ONE])) == []
+
+
+def test_they_are_when_they_go_on() -> None:
+    under_way = UnderWay()
+    under_way.learn(AT - 10, ["node-b"])
+    later = replace(ONE, last_ns=AT + SETTLES_NS)
+    assert list(under_way.over([later])) == [later]
+
+
+def test_those_of_other_peers_are_and_those_to_nobody() -> None:
+    under_way = UnderWay()
+    under_way.learn(AT - 10, ["node-c"])
+    nobody = replace(ONE, peer=None, subnet=None, kind=Kind.NO_LEASE)
+    assert list(under_way.over([ONE, nobody])) == [ONE, nobody]
+
+
+def test_a_change_of_long_ago_is_forgotten() -> None:
+    under_way = UnderWay()
+    under_way.learn(AT, ["node-b"])
+    under_way.learn(AT + REMEMBERED_NS, ["node-c"])
+    assert list(under_way.over([ONE])) == [ONE]

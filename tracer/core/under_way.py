@@ -1,0 +1,32 @@
+"""Packets that deviated while a changed lease was on its way into the tables and the programs."""
+
+from collections.abc import Iterable, Iterator
+
+from tracer.model.watch import Deviating
+
+SETTLES_NS = 500_000_000
+"""flanneld writes within milliseconds of a change, the programs know of it a moment later. A fault
+goes on longer than that, and so do its packets."""
+
+REMEMBERED_NS = 300_000_000_000
+"""Evidence is let go earlier."""
+
+
+class UnderWay:
+    """When whose lease changed last. Times are those of whoever diagnoses, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self._changed: dict[str, int] = {}
+
+    def learn(self, now: int, nodes: Iterable[str]) -> None:
+        """Their leases are others now."""
+        self._changed = {
+            node: since for node, since in self._changed.items() if now - since < REMEMBERED_NS
+        } | dict.fromkeys(nodes, now)
+
+    def over(self, pieces: Iterable[Deviating]) -> Iterator[Deviating]:
+        """Those that are more than that. `pieces`: with their times by the same clock."""
+        for one in pieces:
+            changed = self._changed.get(one.peer) if one.peer is not None else None
+            if changed is None or one.last_ns > changed + SETTLES_NS:
+                yield one
