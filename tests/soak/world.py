@@ -12,15 +12,15 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tests.soak.answering import Answering, route
 from tests.soak.peers import GOING, MOVED, RENEWED, Peer
+from tests.soak.tables import Tables
 from tests.soak.wide import widen
 from tracer.lab import cni, flanneld, journal, objects, overlay
 from tracer.lab.faults.writing import now, restarted_flannel
 from tracer.lab.rest import Api
-from tracer.lab.shell import bridge, ip
 
 NODE, DEVICE = "node-a", "flannel.1"
 BEFORE_S, AFTER_S = 0.05, 0.004
@@ -44,7 +44,8 @@ class World:
         """Such as have a new device and have not published it: no route leads from there yet."""
         self._every_s = 60 / a_minute
         self._dice = random.Random(7)
-        self._tables = threading.RLock()
+        self._tables = Tables(NODE, DEVICE)
+        self._writing = threading.Lock()
         self._ending = threading.Event()
         self._counts = dict.fromkeys(("changes", "late", "restarts", "pods"), 0)
         self._slowest_s = 0.0
@@ -61,7 +62,7 @@ class World:
                 peer.node() | {"metadata": {"name": peer.name, "annotations": peer.published()}}
             )
         api.close()
-        self._write(self._peers)
+        self._write(peer.lease for peer in self._peers)
         self._answering = Answering(self._answers)
 
     def _answers(self, number: int) -> Peer | None:
@@ -90,13 +91,15 @@ class World:
             for peer in overlay.healthy_peers(self._plan[0], self._plan)
             if peer.node == "node-b"
         )
-        line = flanneld.fdb_entry(DEVICE, other)
-        with self._tables:
-            bridge(NODE, [line if there else line.replace("fdb replace", "fdb del")])
+        if there:
+            self._write([other])
+        else:
+            with self._writing:
+                self._tables.remove_fdb(other)
 
-    def _safely(self, act: object) -> None:
+    def _safely(self, act: Callable[[], None]) -> None:
         try:
-            act()  # type: ignore[operator]
+            act()
         except Exception as error:  # the report tells it; a thread's traceback nobody reads
             self._failed.append(repr(error))
 
@@ -138,7 +141,7 @@ class World:
         api.patch("Node", peer.name, change, part="/status")
         time.sleep(AFTER_S)
         self._changing.discard(peer.number)
-        self._write([peer])
+        self._write([peer.lease])
         self._slowest_s = max(self._slowest_s, time.monotonic() - began)
 
     def _leave(self, api: Api) -> None:
@@ -146,17 +149,12 @@ class World:
         number = self._dice.choice([one for one in GOING if one not in self._gone])
         self._gone.add(number)
         peer = self._peers[number]
+        began = time.monotonic()
         api.delete(peer.node())
         time.sleep(AFTER_S)
-        with self._tables:
-            bridge(NODE, [f"fdb del {peer.mac} dev {DEVICE} dst {peer.address} self permanent"])
-            ip(
-                NODE,
-                [
-                    f"neighbour del {peer.lease.vtep_ip} dev {DEVICE}",
-                    f"route del {peer.subnet} via {peer.lease.vtep_ip} dev {DEVICE}",
-                ],
-            )
+        with self._writing:
+            self._tables.remove(peer.lease)
+        self._slowest_s = max(self._slowest_s, time.monotonic() - began)
 
     def _come(self, api: Api) -> None:
         """A node joins: its kubelet, then its flanneld."""
@@ -175,8 +173,7 @@ class World:
             restarted_flannel(name)
             if name == NODE:
                 for first in range(0, len(self._peers), AT_ONCE):
-                    with self._tables:
-                        flanneld.add_peers(NODE, DEVICE, self._leases()[first : first + AT_ONCE])
+                    self._write(self._leases()[first : first + AT_ONCE])
             self._counts["restarts"] += 1
             due += RESTART_EACH_S
 
@@ -209,9 +206,9 @@ class World:
         api.patch("Pod", name, change, namespace="default")
         api.close()
 
-    def _write(self, peers: list[Peer]) -> None:
-        with self._tables:
-            flanneld.add_peers(NODE, DEVICE, [peer.lease for peer in peers])
+    def _write(self, leases: Iterable[flanneld.Peer]) -> None:
+        with self._writing:
+            self._tables.write(leases)
 
 
 def main() -> None:
