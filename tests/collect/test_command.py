@@ -3,6 +3,7 @@
 import queue
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tracer.bundle import codec
 from tracer.collect.command import CommandChannel, agent_line, own_command
 from tracer.collect.transport import Item, StreamEnd
 from tracer.errors import UsageError
-from tracer.model.message import PROTOCOL, Beat, Hello
+from tracer.model.message import PROTOCOL, Beat, Hello, Hold
 
 Heard = queue.Queue[tuple[str, Item]]
 
@@ -111,3 +112,13 @@ def test_a_hello_of_a_newer_agent_is_still_read() -> None:
     items, _ = ended(heard)
     assert isinstance(items[0], Hello)
     assert items[0].protocol == 99
+
+
+def test_one_that_takes_no_orders_holds_nobody_up() -> None:
+    started, heard = channel("import time; time.sleep(60)")
+    began = time.monotonic()
+    for _ in range(5):
+        started.send(Hold(protocol=PROTOCOL, version="x" * 1_000_000, node="node-a"))
+    started.close(0.2)
+    assert time.monotonic() - began < 5
+    ended(heard)

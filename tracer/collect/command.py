@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import re
 import shlex
 import shutil
@@ -15,7 +16,7 @@ from tracer.bundle import codec
 from tracer.collect.transport import LONGEST_LINE, Hearing, Sink, StreamEnd
 from tracer.errors import CollectFailed, UsageError
 from tracer.model.bundle import Trouble
-from tracer.model.message import ToAgent
+from tracer.model.message import Beat, ToAgent
 
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """An RFC 1123 subdomain. The name comes from the API and goes into a command line."""
@@ -82,7 +83,7 @@ class CommandChannel:
         self._node = node
         self._sink = sink
         self._hearing = Hearing(node, sink)
-        self._writing = threading.Lock()
+        self._orders: queue.SimpleQueue[ToAgent | None] = queue.SimpleQueue()
         try:
             # A session of its own: Ctrl-C reaches the operator, who tells the agents to stop.
             self._process = subprocess.Popen(
@@ -101,26 +102,35 @@ class CommandChannel:
         self._stderr = threading.Thread(target=self._listen, daemon=True)
         self._stderr.start()
         threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._write, daemon=True).start()
 
     def send(self, message: ToAgent) -> None:
         """Hand one line to the agent. One that has gone is found out by its stream's end."""
-        stdin = self._process.stdin
-        with self._writing, contextlib.suppress(BrokenPipeError, ValueError):
-            if stdin is not None:
-                stdin.write(codec.line(message))
-                stdin.flush()
+        if isinstance(message, Beat) and not self._orders.empty():
+            return  # what waits to be sent is as good a sign of life
+        self._orders.put(message)
 
     def close(self, patience_s: float = 2.0) -> None:
         """End the stream; an agent that does not leave by itself is told, then made, to."""
-        with self._writing, contextlib.suppress(BrokenPipeError, OSError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+        self._orders.put(None)
         for end in (self._process.terminate, self._process.kill):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience_s)
                 return
             end()
         self._process.wait()
+
+    def _write(self) -> None:
+        """By a thread of its own: an agent that hangs takes no orders, and others wait for us."""
+        stdin = self._process.stdin
+        if stdin is None:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            while (order := self._orders.get()) is not None:
+                stdin.write(codec.line(order))
+                stdin.flush()
+        with contextlib.suppress(OSError):
+            stdin.close()
 
     def _listen(self) -> None:
         stream = self._process.stderr
