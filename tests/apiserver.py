@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -32,10 +33,19 @@ class Asked(NamedTuple):
     websocket: bool
 
 
+class Tls(NamedTuple):
+    """Of a server: paths of PEM files."""
+
+    certificate: Path
+    key: Path
+    clients: Path
+    """The CA of the certificates that clients must have."""
+
+
 class Server:
     """An API server, what it was asked, and what it does not give."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: Tls | None = None) -> None:
         self.store = Store()
         self.asked: list[str] = []
         self.requests: list[Asked] = []
@@ -49,27 +59,47 @@ class Server:
         """What stands for the word `flantrace` in a pod of that node."""
         self.may: May = everything
         """What access reviews answer."""
+        self.token: str | None = None
+        """Without it requests are answered 401."""
         self._inner = application(self.store, self._enter, lambda asked: self.may(asked))
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.kubeconfig = str(folder / "kubeconfig")
-        cluster = {"server": f"http://127.0.0.1:{self._listening.getsockname()[1]}"}
+        self._tls = tls
+        self.write_kubeconfig()
+        config = uvicorn.Config(self, ws="wsproto", lifespan="off", log_level="error")
+        if tls is not None:
+            config.ssl_certfile, config.ssl_keyfile = tls.certificate, str(tls.key)
+            config.ssl_ca_certs, config.ssl_cert_reqs = str(tls.clients), ssl.CERT_REQUIRED
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listening],))
+
+    @property
+    def port(self) -> int:
+        """Of 127.0.0.1."""
+        return int(self._listening.getsockname()[1])
+
+    def write_kubeconfig(self, user: Object | None = None, **cluster: Any) -> None:
+        """Who asks, and what is known of the server besides its address."""
+        scheme = "http" if self._tls is None else "https"
+        there = {"server": f"{scheme}://127.0.0.1:{self.port}", **cluster}
         conf = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "c", "cluster": cluster}],
-            "users": [{"name": "u", "user": {}}],
+            "clusters": [{"name": "c", "cluster": there}],
+            "users": [{"name": "u", "user": user or {}}],
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         }
         Path(self.kubeconfig).write_text(json.dumps(conf))
-        config = uvicorn.Config(self, ws="wsproto", lifespan="off", log_level="error")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._listening],))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = f"{scope['path']}?{scope['query_string'].decode()}"
         self.asked.append(path)
         self.requests.append(Asked(scope.get("method", "GET"), path, scope["type"] == "websocket"))
+        given = dict(scope["headers"]).get(b"authorization", b"").decode()
+        if self.token is not None and given != f"Bearer {self.token}":
+            await _refuse(scope, send, 401, "Unauthorized")
+            return
         for part, code in self.answers.items():
             if part in path:
                 await _refuse(scope, send, code, "the test says no")
@@ -205,9 +235,9 @@ def serving_agents(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, tls: Tls | None = None) -> Iterator[Server]:
     """A server that runs, with three nodes."""
-    server = Server(folder)
+    server = Server(folder, tls)
     for number, name in enumerate(("node-a", "node-b", "node-c"), 1):
         server.node(name, number)
     server.start()

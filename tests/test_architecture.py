@@ -32,8 +32,8 @@ installation."""
 
 HOMES = {
     "bcc": {"collect/bpf.py"},
-    "kubernetes": {"collect/kube.py"},
-    "urllib3": {"collect/kube.py"},
+    "kubernetes": {"collect/kube_client.py"},
+    "urllib3": {"collect/kube.py", "collect/kube_lean.py"},
     "click": {"cli/"},
     "curses": {"cli/screen.py"},
     "tabulate": {"render/", "lab/", "cli/"},

@@ -56,7 +56,7 @@ def main() -> None:
     kubeconfig, node, leases = sys.argv[1:]
     print("modules", flush=True)
     sys.stdin.readline()
-    api = Api(kubeconfig, None, 10.0)
+    api = Api(kubeconfig, None, 10.0, lean=True)
     print("client of the API", flush=True)
     sys.stdin.readline()
     watcher = Watcher(api, HereWay(), [node], Options(one_in=64), [Shown(int(leases))], _say)

@@ -51,10 +51,10 @@ class Written:
 class Heard:
     """The nodes of a server, followed."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, lean: bool) -> None:
         self.changes: queue.Queue[Change] = queue.Queue()
         self.followed: Followed[NodeObject, Node] = Followed(
-            Api(server.kubeconfig, None, 5),
+            Api(server.kubeconfig, None, 5, lean=lean),
             "/api/v1/nodes",
             NodeObject,
             NodeObject.node,
@@ -97,9 +97,15 @@ def nodes(server: Server) -> Written:
     return written
 
 
+@pytest.fixture(params=[False, True], ids=["official", "lean"])
+def lean(request: pytest.FixtureRequest) -> bool:
+    """Which of the two ways to the API."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def heard(nodes: Written) -> Iterator[Heard]:
-    made = Heard(nodes.server)
+def heard(nodes: Written, lean: bool) -> Iterator[Heard]:
+    made = Heard(nodes.server, lean=lean)
     assert made.followed.wait(PATIENCE_S)
     assert {made.next().now.name for _ in THREE} == THREE
     yield made
@@ -171,9 +177,11 @@ def test_a_version_that_has_expired_means_to_read_the_list_anew(
     assert heard.next().now.name == "node-e"
 
 
-def test_a_server_that_never_answered_is_a_trouble_and_no_wait_for_ever(server: Server) -> None:
+def test_a_server_that_never_answered_is_a_trouble_and_no_wait_for_ever(
+    server: Server, lean: bool
+) -> None:
     server.answers["/api/v1/nodes"] = 403
-    heard = Heard(server)
+    heard = Heard(server, lean=lean)
     assert not heard.followed.wait(PATIENCE_S)
     assert "does not let us read nodes" in str(heard.followed.trouble)
     heard.followed.close()

@@ -102,7 +102,7 @@ def _whom(nodes: Sequence[str], words: dict[str, object]) -> tuple[Api, Way, tup
         return api, reach.way(api), chosen(api.nodes(), nodes)
     if nodes:
         raise _usage("--here and a node are two questions", "leave out one")
-    api = reach.api()
+    api = reach.api(lean=True)
     return api, HereWay(), (_this_node(api, options.text_of(words["own_name"])),)
 
 

@@ -1,7 +1,7 @@
 """The Kubernetes API: nodes, pods, Services, flannel's configuration.
 
-The home of the package `kubernetes`. What is asked together is in kube_questions.py, what is
-written in kube_write.py.
+How it is spoken to is in kube_client.py and kube_lean.py; what is asked together is in
+kube_questions.py, what is written in kube_write.py.
 
 Answers are taken as raw JSON and checked against the few fields that we use, so that neither the
 client library's version nor a field that it does not know stands between us and the cluster.
@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import os
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from tracer.collect import kube_objects as objects
 from tracer.collect import kube_services as services
-from tracer.collect.kube_errors import Expired, garbled, no_config, refused, unanswered
+from tracer.collect.kube_errors import Expired, garbled, refused, unanswered
 from tracer.core.credentials import without_credentials
 from tracer.errors import CollectFailed, NotFound, UsageError
 from tracer.model.cluster import FlannelPod, NetConf, Node, Pod
@@ -48,30 +47,56 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """An RFC 1123 subdomain: what the API server accepts as a pod's or a node's name."""
 
 
+class Transport(Protocol):
+    """How requests get to an API server, and as whom."""
+
+    @property
+    def server(self) -> str:
+        """Its URL."""
+
+    def sent(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: dict[str, Any] | None,
+        timeout_s: float | tuple[float, float],
+    ) -> Any:
+        """One request. The answer of urllib3, its body unread, and the caller's to close.
+
+        `timeout_s`: in all, or for the connection and for each piece of the answer. What urllib3
+        raises, and CollectFailed.
+        """
+
+    def websocket(self, path: str, protocol: str) -> Any:
+        """A WebSocket to that path, connected; whatever the client raises if it cannot be."""
+
+
 class Api:
     """One API server, by a kubeconfig, a context of it, or the pod's own service account."""
 
-    def __init__(self, kubeconfig: str | None, context: str | None, timeout_s: float) -> None:
-        from kubernetes import client, config
-        from kubernetes.config import ConfigException
+    def __init__(
+        self,
+        kubeconfig: str | None,
+        context: str | None,
+        timeout_s: float,
+        *,
+        lean: bool = False,
+    ) -> None:
+        """CollectFailed: there is no configuration, or it cannot be read.
 
-        configuration = client.Configuration()
-        try:
-            _load(config, configuration, kubeconfig, context)
-        except ConfigException as error:
-            raise no_config(kubeconfig, context, str(error)) from None
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-            raise no_config(kubeconfig, context, f"it cannot be read: {error}") from None
-        except Exception as error:  # the YAML parser's own family, which the client lets through
-            if type(error).__module__.split(".")[0] != "yaml":
-                raise
-            raise no_config(kubeconfig, context, "it is not YAML") from None
-        configuration.retries = False
-        # A pod for each of 32 nodes at a time: the client warns on stderr when it keeps too few.
-        configuration.connection_pool_maxsize = 40
-        self.server = str(configuration.host)
-        self._client = client.ApiClient(configuration)
+        `lean`: without the official client in this process, for a watch (collect/kube_lean.py).
+        """
+        from tracer.collect.kube_client import Client
+        from tracer.collect.kube_lean import Lean
+
+        self._transport: Transport = (Lean if lean else Client)(kubeconfig, context)
         self._timeout_s = timeout_s
+
+    @property
+    def server(self) -> str:
+        """Its URL."""
+        return self._transport.server
 
     def pod(self, namespace: str, name: str) -> Pod:
         """One Pod object. NotFound names the pod and its namespace."""
@@ -155,37 +180,23 @@ class Api:
 
         `patience_s`: how long nothing may come. Expired, NotPermitted: the answer is a refusal.
         """
-        from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
+        wanted, timeout_s = {"Accept": "application/json"}, (self._timeout_s, patience_s)
         try:
-            request = self._client.param_serialize(
-                "GET", path, header_params={"Accept": "application/json"},
-                auth_settings=["BearerToken"],
-            )  # fmt: skip
-            answer: Any = self._client.call_api(
-                *request, _request_timeout=(self._timeout_s, patience_s)
-            )
+            answer = self._transport.sent("GET", path, wanted, None, timeout_s)
             if answer.status != 200:
                 raise refused(int(answer.status), what, f"{self.server}{path}")
             try:
-                yield answer.response.stream(decode_content=False)
+                yield answer.stream(decode_content=False)
             finally:
-                answer.response.close()
-        except (ApiException, HTTPError, OSError) as error:
+                answer.close()
+        except (HTTPError, OSError) as error:
             raise unanswered(self.server, error) from None
 
     def websocket(self, path: str, protocol: str) -> Any:
         """A WebSocket to that path, connected; whatever the client raises if it cannot be."""
-        from kubernetes.stream import ws_client
-
-        stream: Any = ws_client
-        wanted = {"sec-websocket-protocol": protocol}
-        request = self._client.param_serialize(
-            "GET", path, header_params=wanted, auth_settings=["BearerToken"]
-        )
-        url, headers = stream.get_websocket_url(request[1]), request[2]
-        return stream.create_websocket(self._client.configuration, url, headers)
+        return self._transport.websocket(path, protocol)
 
     def _all(self, path: str, kind: type[Item], what: str) -> list[Item]:
         """Every object of a list, page by page. An expired list is asked for again, as a whole."""
@@ -234,30 +245,16 @@ class Api:
         accept: str = "application/json",
     ) -> tuple[int, bytes]:
         """One request: the answer's status and body. CollectFailed: the server does not answer."""
-        from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
         try:
-            request = self._client.param_serialize(
-                method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
-            )
-            answer: Any = self._client.call_api(*request, _request_timeout=self._timeout_s)
-            return int(answer.status), bytes(answer.read())
-        except (ApiException, HTTPError, OSError) as error:
+            answer = self._transport.sent(method, path, headers, body, self._timeout_s)
+            return int(answer.status), bytes(answer.data)
+        except (HTTPError, OSError) as error:
             raise unanswered(self.server, error) from None
-
-
-def _load(config: Any, configuration: Any, kubeconfig: str | None, context: str | None) -> None:
-    """As kubectl looks: the option, $KUBECONFIG, ~/.kube/config; in a pod, its service account."""
-    try:
-        config.load_kube_config(kubeconfig, context, configuration, persist_config=False)
-    except config.ConfigException:
-        if kubeconfig or context or "KUBERNETES_SERVICE_HOST" not in os.environ:
-            raise
-        config.load_incluster_config(configuration)
 
 
 def _is_ip(text: str) -> bool:

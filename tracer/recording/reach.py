@@ -45,9 +45,9 @@ class Reach(Record, frozen=True, kw_only=True):
     pull_policy: str | None = None
     """Of that image."""
 
-    def api(self) -> Api:
-        """The API server. CollectFailed: there is no way to it."""
-        return Api(self.kubeconfig, self.context, self.timeout_s)
+    def api(self, *, lean: bool = False) -> Api:
+        """The API server. CollectFailed: there is no way to it. `lean`: as of Api."""
+        return Api(self.kubeconfig, self.context, self.timeout_s, lean=lean)
 
     def way(self, api: Api, lasts_s: float = 0.0, *, sends: bool = True) -> Way:
         """The way to the nodes. UsageError: it cannot be meant.
