@@ -6,6 +6,7 @@ import select
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from tracer import __version__
 from tracer.collect import memory
@@ -137,8 +138,7 @@ class Watcher:
         )
         shown = self.statuses()
         self._misgivings.lost(shown)
-        for outlet in self._outlets:
-            outlet.show(shown, self._segment)
+        self._each(lambda outlet: outlet.show(shown, self._segment))
 
     def _recording(self) -> Bundle:
         return self.vigil.bundle(time.monotonic_ns(), _utc(0))
@@ -160,9 +160,20 @@ class Watcher:
                 finding=changed.finding,
                 before=self.vigil.before(changed, watched),
             )
-            for outlet in self._outlets:
-                outlet.turn(turned, self._segment)
+            self._each(partial(_turn, turned, self._segment))
         self._intent.look_often(bool(self.vigil.findings.standing()))
+
+    def _each(self, act: Callable[[Outlet], None]) -> None:
+        """One that fails does not keep the others, nor the watch, from going on."""
+        for outlet in self._outlets:
+            try:
+                act(outlet)
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                what = f"this is a bug in flantrace: {type(error).__name__}: {error}"
+                hint = f"the watch goes on; please report it ({type(outlet).__name__})"
+                self._misgivings.tell(Trouble(node=None, what=what, hint=hint))
 
     def _take_nodes(self) -> None:
         now = time.monotonic_ns()
@@ -179,6 +190,10 @@ class Watcher:
     def _wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it is full: whoever reads wakes anyway
             os.write(self._wake, b"!")
+
+
+def _turn(turned: Turned, recording: Callable[[], Bundle], outlet: Outlet) -> None:
+    outlet.turn(turned, recording)
 
 
 def _utc(ago_ns: int) -> str:
