@@ -72,7 +72,7 @@ def test_an_entry_that_was_replaced_is_no_longer_the_promised_one() -> None:
     state = node(TWO)
     made = mirror(state, TWO)
     made.apply(4, False, replace(state.fdb[0], dst="192.0.2.99"))
-    assert made.odd() == {"node-2": 4}
+    assert made.odd() == {"node-2": 4, LEFTOVERS: 4}
     made.apply(6, False, state.fdb[0])
     assert made.odd() == {}
 
@@ -127,6 +127,27 @@ def test_a_peer_that_is_routed_directly_lacks_nothing() -> None:
     assert made.odd() == {}
     made.apply(2, True, direct)
     assert made.odd() == {"node-2": 2}
+
+
+def test_a_new_fdb_entry_that_no_lease_promises_is_odd_until_it_was_looked_at() -> None:
+    made = mirror(node(TWO), TWO)
+    foreign = FdbEntry(ifindex=7, mac="02:00:00:00:00:77", dst="192.0.2.99", flags=("self",))
+    made.apply(5, False, foreign)
+    assert made.odd() == {LEFTOVERS: 5}
+    state = node(TWO)
+    again = Mirror(replace(state, fdb=(*state.fdb, foreign)), made)
+    again.hold(9, {"node-2": (TWO,)})
+    assert again.odd() == {}
+
+
+def test_what_the_kernel_says_of_a_neighbour_that_goes_is_followed() -> None:
+    state = node(TWO)
+    made = mirror(state, TWO)
+    failed = Neighbour(ifindex=7, ip="10.244.2.0", mac=None, state="FAILED")
+    assert made.follows(failed)
+    made.apply(3, False, failed)
+    made.apply(3, True, failed)
+    assert made.odd() == {"node-2": 3}
 
 
 def test_what_is_not_of_the_overlay_is_never_odd() -> None:

@@ -19,7 +19,7 @@ News: TypeAlias = Link | Address | Route | Rule | Neighbour | FdbEntry
 
 LEFTOVERS = ""
 """Stands for all routes and neighbours at the VTEP that nobody's lease promises. FDB entries are
-not among them: flanneld leaves those of earlier MACs for good, and no packet meets them."""
+among them only while they are new: flanneld leaves those of earlier MACs for good."""
 
 
 class Mirror:
@@ -101,6 +101,7 @@ class Mirror:
             state,
             routes=tuple(one for one in state.routes if hash(one) not in young),
             neighbours=tuple(one for one in state.neighbours if hash(one) not in young),
+            fdb=tuple(one for one in state.fdb if hash(one) not in young),
         )
 
     @property
@@ -113,8 +114,13 @@ class Mirror:
         return hash(entry) in self._promised
 
     def follows(self, entry: News) -> bool:
-        """It is of the sort that flanneld writes: `odd` tells what is to be thought of it."""
-        return isinstance(entry, Route | Neighbour | FdbEntry) and self._is_ours(entry)
+        """It is where flanneld writes: `odd` tells what is to be thought of it.
+
+        Of a neighbour that goes the kernel says first that it is FAILED.
+        """
+        if isinstance(entry, Neighbour):
+            return entry.ifindex in self._indexes
+        return isinstance(entry, Route | FdbEntry) and self._is_ours(entry)
 
     def concerns(self, entry: News) -> bool:
         """It may be of moment for the overlay: not a neighbour that traffic made, nor a pod's."""
@@ -133,7 +139,7 @@ class Mirror:
             self._direct[entry.destination] = entry.gateway
         if value in self._promised:
             concerned.add(self._promised[value])
-        elif self._is_ours(entry) and not isinstance(entry, FdbEntry):
+        elif self._is_ours(entry) and (now or not isinstance(entry, FdbEntry)):
             self._extra.setdefault(value, now)
         return concerned
 

@@ -81,6 +81,8 @@ class Vigil:
         self.settled = False
         """What the API said until now was there before us, and is no news."""
         self._due = self._counted = False
+        self.pressing = False
+        """It is a node that said what is new, and not the API alone."""
         self._evidence: object = None
 
     @property
@@ -88,6 +90,7 @@ class Vigil:
         """Something is new that may change the findings."""
         if self._counted and not self._due:
             self._due = self._evidence != self._keys()
+            self.pressing = self.pressing or self._due
         self._counted = False
         return self._due or self._pods.waits
 
@@ -153,7 +156,7 @@ class Vigil:
             )
         elif isinstance(message, NodeState):
             self.states[node] = message
-            self._due = True
+            self._due = self.pressing = True
 
     def happened(self) -> tuple[Happening, ...]:
         """The last changes, in their order."""
@@ -208,7 +211,7 @@ class Vigil:
     def look(self, now: int, bundle: Bundle | None) -> list[Changed]:
         """What turned of the findings. `bundle`: of this moment; None: nothing is new."""
         if bundle is not None:
-            self._due, self._evidence = False, self._keys()
+            self._due, self.pressing, self._evidence = False, False, self._keys()
             examination, explained = examined(bundle)
             self._explained.note(now, explained)
             self._found = tuple(one for one in examination.findings if one.severity in _TOLD)

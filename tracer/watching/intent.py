@@ -11,7 +11,7 @@ from tracer.model.message import PROTOCOL, Hold
 from tracer.model.record import Record
 from tracer.watching.cluster import CONF, FLANNEL, NODES, PODS, Told
 
-TOLD_S = 0.3
+TOLD_S = 0.1
 """Changes of the API are handed to the nodes together, this long after the first."""
 
 RUNNING = ("Pending", "Running")

@@ -30,8 +30,9 @@ GIVE_BACK_S = 60.0
 SHORTEST_S = 0.2
 """Between two diagnoses."""
 
-PART = 10
-"""A diagnosis may take a tenth of the time."""
+PART, PRESSING = 15, 3
+"""So many times what a diagnosis took of the CPU passes until the next: where leases change all
+the time, and where a node says that something is wrong."""
 
 
 class Watcher:
@@ -58,7 +59,9 @@ class Watcher:
         self._following = Following(api, nodes, self._intent.hear)
         self._agents = Agents(way, self.vigil.nodes, self._intent.whole, self._wakes)
         self._began = time.monotonic_ns()
-        self._tick_at = self._look_at = self._give_back_at = 0.0
+        self._tick_at = self._give_back_at = 0.0
+        self._looked = self._took = 0.0
+        """When the last diagnosis ended, and what it took of the CPU."""
         self._leaving = self._rereading = False
 
     def leave(self) -> None:
@@ -106,21 +109,24 @@ class Watcher:
             for order in self._intent.orders():
                 self._agents.tell(order)
         wants = self.vigil.due
-        if wants and now >= self._look_at:
+        look_at = self._looked + max(SHORTEST_S, self._took * self._part())
+        if wants and now >= look_at:
             self._look()
             wants = False
         if now >= self._tick_at:
             self._tick(now)
-        due = min(self._tick_at, self._intent.due, end, self._look_at if wants else end)
+        due = min(self._tick_at, self._intent.due, end, look_at if wants else end)
         select.select([self._woken], [], [], max(0.0, due - time.monotonic()))
         with contextlib.suppress(BlockingIOError):
             os.read(self._woken, 1 << 16)
 
     def _look(self) -> None:
-        began = time.monotonic()
+        began = time.thread_time()
         self._turned(self._recording())
-        ended = time.monotonic()
-        self._look_at = ended + max(SHORTEST_S, PART * (ended - began))
+        self._took, self._looked = time.thread_time() - began, time.monotonic()
+
+    def _part(self) -> int:
+        return PRESSING if self.vigil.pressing else PART
 
     def _tick(self, now: float) -> None:
         """Each second: what has long been gone is closed, and everybody is shown how it stands."""
