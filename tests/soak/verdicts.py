@@ -80,8 +80,9 @@ def pace(samples: Sequence[Sample]) -> list[Verdict]:
     first, last = next(one for one in samples if one.at_s >= STARTED_S), samples[-1]
     took = (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s)
     more = (last.children_cpu_s - first.children_cpu_s) / (last.at_s - first.at_s)
-    late = max(one.value("flantrace_status_age_seconds") for one in samples)
-    age = max(one.value("flantrace_leases_age_seconds") for one in samples)
+    after = [one for one in samples if one.at_s >= STARTED_S]
+    late = max(one.value("flantrace_status_age_seconds") for one in after)
+    age = max(one.value("flantrace_leases_age_seconds") for one in after)
     lost = last.value("flantrace_lost_records_total")
     untold = last.value("flantrace_untold_drops_total")
     return [
