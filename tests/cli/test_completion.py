@@ -126,7 +126,7 @@ def test_fish_offers_what_can_follow(server: Server) -> None:
     assert fish("flantrace unin", server) == ["uninstall"]
     assert fish("flantrace check --no-ag", server) == ["--no-agents"]
     assert fish("flantrace explain vtepmac-a", server) == ["vtepmac-annotation-stale"]
-    assert fish("flantrace -n shop w", server) == ["web-0", "web-1"]
+    assert fish("flantrace -n shop we", server) == ["web-0", "web-1"]
 
 
 def offered(*words: str) -> list[str]:

@@ -12,8 +12,8 @@ assign at attached attempted attempting authentication authenticity available av
 bad bcc be because been before behind being beyond big block both bpf broken btf buffer busy but by
 bytes call called calls came can cannot cap_bpf cap_net_admin cap_perfmon cap_sys_admin caused
 change changed channel character check child cleaning closed closing cluster cmd code collect
-command commands communication compile config connect connected connection context
-corrupted could cut data datagram datagrams deadlock defined denied descriptor desired destination
+command commands communication compile config connect connected connection container context
+corrupted could counts cut data datagram datagrams deadlock defined denied descriptor desired destination
 device devices did died different directly directory disk distribution do docs does domain down
 driver dropped due during
 each echo egress else empty enable end ended endpoint enough entered entry environment error errors
@@ -28,8 +28,8 @@ it its itself
 keep kernel key keys kill killed known knows
 lab large last later lays least leave leaves left less let level levels lib libraries library
 leases let like limit line lines link links list load local locks log long longer lookup loop lost
-machine made make many may medium memory message missing module modules more most multihop must
-mtu
+machine made make many may mb medium memory message missing module modules moment more most
+mtu multihop must
 name named names namespace namespaces need needed needs neither neighbour neighbours netlink
 network never new next no nobody node node-exec nodes non-socket none nor not nothing now null
 number numerical
