@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tracer.core.leases import VXLAN
-from tracer.core.promised import with_promised
+from tracer.core.promised import with_promised, without_promised
 from tracer.core.suspects import MOST, suspects
 from tracer.model.lease import Lease
 from tracer.model.observation import Direction
@@ -130,3 +130,9 @@ def test_of_many_that_differ_so_many_are_followed_and_still_one_that_is_well() -
     found = suspects(LEASES, [replace(STATE, fdb=STATE.fdb[1000:])])
     assert len(found) == MOST
     assert found[-1] == "node-8"
+
+
+def test_a_state_without_what_is_as_promised_shows_the_same() -> None:
+    torn = without_fdb(4711)
+    assert suspects(LEASES, [without_promised(torn, LEASES)]) == suspects(LEASES, [torn])
+    assert suspects(LEASES, [without_promised(STATE, LEASES)]) == suspects(LEASES, [STATE])

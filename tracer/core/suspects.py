@@ -60,14 +60,20 @@ def spoken_of(watched: Watched | None) -> Iterator[str]:
 
 
 def _odd(leases: Sequence[Lease], state: NodeState) -> Iterator[str]:
-    """Peers of which an entry is not as the lease promises, or one too many: by dictionaries."""
+    """Peers of which an entry is not as the lease promises, or one too many: by dictionaries.
+
+    Those that the state names as having all are not looked at: their entries are not in it.
+    """
+    well = frozenset(state.promised)
     for family in (4, 6):
         ours = [one for one in leases if one.family == family and one.node != state.node]
         if not ours:
             continue
         held = _Held(state, family)
         for lease in ours:
-            if lease.defect is None and lease.backend_type == VXLAN and held.differs(lease):
+            if lease.node in well or lease.defect is not None or lease.backend_type != VXLAN:
+                continue
+            if held.differs(lease):
                 yield lease.node
         yield from _inside({one.pod_cidr: one.node for one in ours if one.pod_cidr}, state.routes)
 
