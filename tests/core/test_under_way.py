@@ -1,9 +1,15 @@
-"""A changed lease takes its time; what deviates meanwhile is no evidence."""
+"""A changed lease takes its time; what is seen meanwhile is no evidence, and no fault."""
 
 from msgspec.structs import replace
 
+from tests.builders import bundle, mac, state
+from tests.changes import without_fdb, without_route
+from tracer.core.leases import leases
+from tracer.core.promised import with_promised
+from tracer.core.suspects import suspects
 from tracer.core.under_way import REMEMBERED_NS, SETTLES_NS, UnderWay
 from tracer.model.observation import Direction
+from tracer.model.state import NodeState
 from tracer.model.watch import Deviating, Kind
 
 S = 1_000_000_000
@@ -39,3 +45,19 @@ def test_a_change_of_long_ago_is_forgotten() -> None:
     under_way.learn(AT, ["node-b"])
     under_way.learn(AT + REMEMBERED_NS, ["node-c"])
     assert list(under_way.over([ONE])) == [ONE]
+
+
+def test_a_peer_whose_lease_changed_after_the_tables_were_read_counts_as_having_all() -> None:
+    known = leases(bundle().cluster)
+    bare = without_fdb(without_route(state("node-a"), "10.244.2.0/24"), mac("node-b"))
+    under_way = UnderWay()
+    under_way.learn(AT, ["node-b"])
+    early = under_way.settled(bare, AT, lambda node: [one for one in known if one.node == node])
+    assert suspects(known, [early]) == suspects(known, [state("node-a")])
+    assert tables(with_promised(early, known)) == tables(state("node-a"))
+    late = under_way.settled(bare, AT + SETTLES_NS, lambda _: ())
+    assert late is bare
+
+
+def tables(one: NodeState) -> list[set[object]]:
+    return [set(one.routes), set(one.neighbours), set(one.fdb)]

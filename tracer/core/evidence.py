@@ -11,6 +11,8 @@ from tracer.model.watch import Deviating, Dropping, Gap, Watched
 Piece: TypeAlias = Deviating | Dropping | Gap
 AnyPiece = TypeVar("AnyPiece", Deviating, Dropping, Gap)
 
+S = 1_000_000_000
+
 FORGOTTEN_NS = 300_000_000_000
 """After so long without it a piece of evidence is a new one."""
 
@@ -22,6 +24,23 @@ def key(piece: Piece) -> Hashable:
     if isinstance(piece, Dropping):
         return (piece.node, piece.peer, piece.subnet, piece.reason, piece.caller)
     return (piece.sender, piece.receiver, piece.peer, piece.after, piece.before)
+
+
+def outline(
+    deviating: Iterable[Deviating], dropping: Iterable[Dropping], gaps: Iterable[Gap]
+) -> object:
+    """What there is, without its numbers, and how long drops last in seconds: a look is had when it
+
+    comes, when it goes, and when it has lasted.
+    """
+    return (
+        {(one.node, one.peer, one.kind, one.direction) for one in deviating},
+        {
+            (one.node, one.peer, one.reason, one.caller, (one.last_ns - one.first_ns) // S)
+            for one in dropping
+        },
+        {(one.sender, one.receiver, one.peer) for one in gaps},
+    )
 
 
 class Explained:

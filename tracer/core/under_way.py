@@ -1,7 +1,12 @@
-"""Packets that deviated while a changed lease was on its way into the tables and the programs."""
+"""A changed lease on its way to the tables and the programs: what is seen meanwhile is no fault."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from msgspec.structs import replace
+
+from tracer.core.promised import without_promised
+from tracer.model.lease import Lease
+from tracer.model.state import NodeState
 from tracer.model.watch import Deviating
 
 SETTLES_NS = 500_000_000
@@ -23,6 +28,25 @@ class UnderWay:
         self._changed = {
             node: since for node, since in self._changed.items() if now - since < REMEMBERED_NS
         } | dict.fromkeys(nodes, now)
+
+    def settled(
+        self, state: NodeState, read: int, leases_of: Callable[[str], Iterable[Lease]]
+    ) -> NodeState:
+        """The state, in which peers whose lease changed since it was read count as having all.
+
+        Whether they have is told by a later one, which a node reads if it finds that they have not.
+        """
+        fresh = {
+            node
+            for node, since in self._changed.items()
+            if since > read - SETTLES_NS and node != state.node
+        }
+        if not fresh:
+            return state
+        leases = [lease for node in sorted(fresh) for lease in leases_of(node)]
+        rest = without_promised(state, leases, fresh)
+        named = dict.fromkeys((*state.promised, *rest.promised))
+        return replace(rest, promised=tuple(named))
 
     def over(self, pieces: Iterable[Deviating]) -> Iterator[Deviating]:
         """Those that are more than that. `pieces`: with their times by the same clock."""

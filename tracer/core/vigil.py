@@ -104,7 +104,8 @@ class Vigil:
                 for ledger in self.ledgers.values():
                     ledger.forget(before.node, before.pod_cidr)
         whose = {one.node for change in changes for one in change if one is not None}
-        self._under_way.learn(now, whose)
+        if self.settled:
+            self._under_way.learn(now, whose)
         news = changes if self.settled else ()
         told = (lease_changed(now, change.before, change.now) for change in news)
         self._happen(API, [event for event in told if event is not None])
@@ -176,10 +177,14 @@ class Vigil:
         """
         watched = self._watched(now)
         leases = self.known.leases()
-        names = {*self.nodes, *suspects(leases, self.states.values(), watched)}
-        concerned = [lease for lease in leases if lease.node in names]
         read = {one.node: one.time_ns for one in watched.read}
-        judged = self._pods.judged(now, ((one, read[node]) for node, one in self.states.items()))
+        states = [
+            self._under_way.settled(one, read[node], self.known.leases_of)
+            for node, one in self.states.items()
+        ]
+        names = {*self.nodes, *suspects(leases, states, watched)}
+        concerned = [lease for lease in leases if lease.node in names]
+        judged = self._pods.judged(now, ((one, read[one.node]) for one in states))
         return Bundle(
             format=FORMAT,
             tool_version=self._version,
@@ -269,24 +274,8 @@ class Vigil:
         return {node: tuple(_nets(self.known.leases_of(node))) for node in self.nodes}
 
     def _keys(self) -> object:
-        """What evidence there is, without its numbers, and how long it lasts in seconds: a look is
-        had when it comes, when it goes, and when it has lasted.
-        """
-        return (
-            {(one.node, one.peer, one.kind, one.direction) for one in self._deviating()},
-            {
-                (
-                    node,
-                    one.peer,
-                    one.reason,
-                    one.caller,
-                    (one.last_ns - one.first_ns) // 1_000_000_000,
-                )
-                for node, ledger in self.ledgers.items()
-                for one in ledger.dropping()
-            },
-            {(one.sender, one.receiver, one.peer) for one in self.gaps.gaps()},
-        )
+        dropping = (one for ledger in self.ledgers.values() for one in ledger.dropping())
+        return outline(self._deviating(), dropping, self.gaps.gaps())
 
 
 _TOLD = (Severity.ERROR, Severity.WARNING)
