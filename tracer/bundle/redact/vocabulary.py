@@ -14,8 +14,8 @@ bytes call called calls came can cannot cap_bpf cap_net_admin cap_perfmon cap_sy
 change changed channel character check child cleaning closed closing cluster cmd code collect
 command commands communication compile config connect connected connection container context
 corrupted could counts cut data datagram datagrams deadlock defined denied descriptor desired
-destination device devices did died different directly directory disk distribution do docs does domain
-down driver dropped due during
+destination device devices did died different directly directory disk distribution do docs does
+domain down driver dropped due during
 each echo egress else empty enable end ended endpoint enough entered entry environment error errors
 exceeded exchange exec executable execute exist exists exit expected expired
 failed failure family file files filter filters find first flannel flantrace font for forbidden
