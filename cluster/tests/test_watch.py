@@ -1,0 +1,114 @@
+"""A watch on the real cluster: joined to the agents for a while, and in pods of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cluster.faults import FAULTS
+from cluster.faults.intent import annotate
+from cluster.faults.tables import VTEP, lease
+from cluster.setup import NODES, Cluster
+from cluster.tests.clock import Clock
+from cluster.tests.conftest import TryOut
+from cluster.tests.flantrace import Flantrace, typed
+from cluster.tests.watches import Pods
+from cluster.tests.watching import nothing_is_left, pinging, until
+from cluster.tests.ways import IMAGE
+from cluster.tests.whole import Lines, whole
+from tests.state_lines import difference
+from tracer.install.manifests import AGENT
+from tracer.install.watch import WATCH
+from tracer.model.watch import HOOKS
+
+OPENS_S = 10
+CLOSES_S = 15
+"""After the repair; what flanneld has to write first comes on top of it."""
+KUBELET_S = 60
+"""A container ends, and its pod is gone."""
+INSTALL = ("install", "--image", IMAGE, "--pull-policy", "Never")
+
+
+def test_a_watch_that_joins_the_agents_says_nothing_of_a_healthy_cluster(
+    installed: Cluster, flantrace: Flantrace, clock: Clock
+) -> None:
+    with pinging(installed), clock("watch"):
+        done = flantrace.run("watch", "--for", "20s")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    assert "  watching node-a, node-b: 2 leases, heard of " in line
+    assert ", no finding open, " in line
+    nothing_is_left(installed)
+
+
+@pytest.fixture(scope="module")
+def pods(cluster: Cluster, flantrace: Flantrace, before: Lines) -> Iterator[Pods]:
+    """A watch in a pod on each node, while web-a pings web-b; without it all is as it was."""
+    flantrace.way()
+    done = typed(cluster, *INSTALL, "--watch")
+    assert (done.returncode, done.stdout) == (0, "flantrace runs on 2 nodes\n"), done.stderr
+    with pinging(cluster):
+        yield Pods(cluster)
+    done = typed(cluster, *INSTALL)
+    assert (done.returncode, done.stdout) == (0, "flantrace runs on 2 nodes\n"), done.stderr
+    until(lambda: not remains(cluster), "a watch stayed", KUBELET_S)
+    assert cluster.get("-n", "flantrace", "daemonset", AGENT)["status"]["numberReady"] == len(NODES)
+    assert not difference(list(before), list(whole(cluster)))
+
+
+def remains(cluster: Cluster) -> list[str]:
+    """What there is of the watch in the cluster; its role is one that people may have, too."""
+    kinds = "daemonsets,pods,serviceaccounts,clusterrolebindings"
+    found = cluster.kubectl("get", kinds, "-A", "-o", "name").splitlines()
+    return [line for line in found if WATCH in line]
+
+
+def test_in_pods_it_is_ready_on_every_node_and_counts_the_peers_packets(
+    pods: Pods,
+) -> None:
+    """What the kubelet's probes ask is what tells them ready."""
+    assert pods.status()["numberReady"] == len(NODES)
+    for node, peer in (("node-a", "node-b"), ("node-b", "node-a")):
+        assert pods.answer(node, "/healthz") == "watching\n\n"
+        pods.begins(node)
+        for hook in HOOKS:
+            pods.counts_on(node, peer, hook)
+    assert not pods.open(), pods.told()
+
+
+def test_an_fdb_entry_that_is_lost_opens_a_finding_and_its_return_closes_it(
+    pods: Pods, cluster: Cluster, try_out: TryOut, clock: Clock
+) -> None:
+    trial = try_out(FAULTS["fdb-missing"])
+    _, mac, ip = lease(cluster, "node-b")
+    trial.inject()
+    with clock("opened"):
+        pods.says("node-a", ("OPENED", "fdb-missing"), OPENS_S)
+    words = ("dev", VTEP, "dst", ip, "self", "permanent")
+    cluster.places["node-a"].run("bridge", "fdb", "append", mac, *words)
+    with clock("closed"):
+        pods.says("node-a", ("CLOSED", "fdb-missing"), CLOSES_S)
+    quiet(pods, {"node-a": {"fdb-missing"}})
+
+
+def test_a_stale_annotation_opens_a_finding_and_the_right_one_closes_it(
+    pods: Pods, cluster: Cluster, try_out: TryOut, clock: Clock
+) -> None:
+    trial = try_out(FAULTS["vtepmac-annotation-stale"])
+    key = "flannel.alpha.coreos.com/backend-data"
+    right = cluster.get("node", "node-b")["metadata"]["annotations"][key]
+    trial.inject()
+    with clock("opened"):
+        pods.says("node-b", ("OPENED", "vtepmac-annotation-stale"), OPENS_S)
+    cluster.kubectl(*annotate("node-b", "backend-data", right))
+    with clock("closed"):
+        pods.says("node-b", ("CLOSED", "vtepmac-annotation-stale"), CLOSES_S)
+    quiet(pods, {})
+
+
+def quiet(pods: Pods, expected: dict[str, set[str]]) -> None:
+    """All that was opened is closed again, by node what was expected, and no watch has ended."""
+    until(lambda: not pods.open(), f"something stays open\n{pods.told()}", CLOSES_S)
+    for node in NODES:
+        opened = {rule for turn, rule in pods.turns(node) if turn == "OPENED"}
+        assert opened <= expected.get(node, set()), pods.told()
+    assert set(pods.restarts().values()) == {0}
