@@ -1,17 +1,22 @@
 """Watches on the real cluster: one that joins agents, and those of `flantrace install --watch`."""
 
-import time
+import re
+import subprocess
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from cluster.paths import ROOT
 from cluster.setup import NODES, Cluster
-from cluster.tests.flantrace import PROGRAM
+from cluster.tests.flantrace import PROGRAM, environ
 from cluster.tests.watching import until
 from tests.lab.watched import ASK, SAMPLE
 from tracer.install.settings import METRICS_PORT
 from tracer.install.watch import WATCH, WATCH_SELECTOR
 
+PAGE = ROOT / "docs" / "how-to" / "watch-all-nodes.md"
+BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.S | re.M)
 PYTHON = str(PROGRAM.with_name("python"))
 TURNS = ("OPENED", "CHANGED", "CLOSED")
 
@@ -21,6 +26,7 @@ class Pods:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._known: Counter[str] = Counter()
 
     def status(self) -> dict[str, Any]:
         """The DaemonSet's."""
@@ -40,18 +46,30 @@ class Pods:
         words = ("-n", "flantrace", "logs", pod["metadata"]["name"])
         return self._cluster.kubectl(*words).splitlines()
 
+    def turn_over(self) -> None:
+        """What was said until now is an older test's affair."""
+        self._known = Counter({node: len(self.log(node)) for node in NODES})
+
     def turns(self, node: str) -> list[tuple[str, str]]:
-        """(turn, rule) of each line that tells of a finding, in the order of the lines."""
-        words = [line.split() for line in self.log(node)]
+        """(turn, rule) of each new line that tells of a finding; of several names the first."""
+        words = [line.split() for line in self.log(node)[self._known[node] :]]
         return [(one[1], one[3]) for one in words if len(one) > 3 and one[1] in TURNS]
 
+    def opened(self) -> set[tuple[str, str]]:
+        """(node that says so, rule) of each finding that was opened."""
+        return {(node, rule) for node in NODES for rule in self._those(node, "OPENED")}
+
     def open(self) -> set[tuple[str, str]]:
-        """(node that says so, rule) of each finding that is open."""
-        found: Counter[tuple[str, str]] = Counter()
-        for node in NODES:
-            for turn, rule in self.turns(node):
-                found[node, rule] += {"OPENED": 1, "CHANGED": 0, "CLOSED": -1}[turn]
-        return {one for one, times in found.items() if times > 0}
+        """Those that were not closed."""
+        return {
+            (node, rule)
+            for node in NODES
+            for rule, times in (self._those(node, "OPENED") - self._those(node, "CLOSED")).items()
+            if times
+        }
+
+    def _those(self, node: str, turn: str) -> Counter[str]:
+        return Counter(rule for one, rule in self.turns(node) if one == turn)
 
     def answer(self, node: str, path: str) -> str:
         """What it serves beside the node, asked from where people type."""
@@ -81,15 +99,24 @@ class Pods:
         line = f"  watching {node}: {len(NODES)} leases, heard of "
         until(lambda: any(line in one for one in self.log(node)), f"{node} does not say {line}")
 
+    def recordings(self, node: str, folder: Path) -> list[Path]:
+        """Those of incidents on that node, fetched as the page says, the oldest first."""
+        (block,) = (one for one in BLOCK.findall(PAGE.read_text()) if "recordings" in one)
+        done = subprocess.run(
+            [*self._cluster.operator.enter, "env", "-C", str(folder), "sh", "-ec", block],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            env={**environ(), "NODE": node}, timeout=60,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        return sorted((folder / "recordings").glob("*_pinned.tgz"))
+
     def told(self) -> str:
         """For a test that fails."""
         return "\n".join(f"--- {node}\n" + "\n".join(self.log(node)) for node in NODES)
 
-    def says(self, node: str, turn: tuple[str, str], within_s: float) -> float:
-        """Seconds until the watch on that node has said it. AssertionError: it did not."""
-        began = time.monotonic()
+    def says(self, node: str, turn: tuple[str, str], within_s: float) -> None:
+        """Returns when the watch on that node has said it. AssertionError: it did not in time."""
         until(lambda: turn in self.turns(node), f"{node}: no {turn}\n{self.told()}", within_s)
-        return time.monotonic() - began
 
     def _pods(self) -> Sequence[dict[str, Any]]:
         found: Sequence[dict[str, Any]] = self._cluster.get(

@@ -73,11 +73,11 @@ class Watching:
 
 
 @contextlib.contextmanager
-def pinging(cluster: Cluster) -> Iterator[None]:
-    """web-a pings web-b, some times a second."""
-    address = cluster.get("pod", "web-b")["status"]["podIP"]
+def pinging(cluster: Cluster, source: str = "web-a", destination: str = "web-b") -> Iterator[None]:
+    """A pod pings another one, some times a second."""
+    address = cluster.get("pod", destination)["status"]["podIP"]
     loop = f"while ping -c 1 -W 1 {address} >/dev/null || true; do usleep 200000; done"
-    process = started(cluster, "kubectl", "exec", "-i", "web-a", "--", "sh", "-c",
+    process = started(cluster, "kubectl", "exec", "-i", source, "--", "sh", "-c",
                       f"{{ {loop}; }} & cat; kill $!")  # fmt: skip
     try:
         yield
