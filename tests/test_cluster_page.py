@@ -32,6 +32,25 @@ vtepmac-annotation-stale.md)): removing /var/lib/cni/flannel, and deleting the d
 """
 
 TAIL = """
+## Under a watch
+
+`cluster/tests/test_watch.py` watches it in both ways, while pods ping each other.
+
+| watch | what happens | what it says |
+|---|---|---|
+| `flantrace watch`, by the agents | nothing | nothing, for 20 s |
+| | the network between the nodes loses every third VXLAN packet, which no table shows | \
+[unexplained-loss](../rules/unexplained-loss.md) opens within 30 s, and closes within 30 s |
+| `flantrace install --watch`, in pods | nothing | the kubelet finds it ready; the peer's packets \
+are counted at all six hooks |
+| | node-a loses the FDB entry of node-b | [fdb-missing](../rules/fdb-missing.md) opens within \
+10 s, and closes within 15 s of its return; a recording fetched from the pod replays to it |
+| | node-b's annotation promises another MAC | [vtepmac-annotation-stale]\
+(../rules/vtepmac-annotation-stale.md) opens on both nodes within 10 s, and closes within 15 s of \
+the right one |
+
+After that `flantrace install` takes the watch away, and the cluster is as it was.
+
 ## Elsewhere, or not at all
 
 | what | where it was tried |

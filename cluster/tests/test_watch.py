@@ -1,6 +1,7 @@
 """A watch on the real cluster: joined to the agents for a while, and in pods of its own."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from cluster.setup import NODES, Cluster
 from cluster.tests.clock import Clock
 from cluster.tests.conftest import TryOut
 from cluster.tests.flantrace import Flantrace, typed
-from cluster.tests.watches import Pods
+from cluster.tests.watches import Pods, joined
 from cluster.tests.watching import nothing_is_left, pinging, until
 from cluster.tests.ways import IMAGE
 from cluster.tests.whole import Lines, whole
@@ -38,6 +39,31 @@ def test_a_watch_that_joins_the_agents_says_nothing_of_a_healthy_cluster(
     (line,) = done.stdout.splitlines()
     assert "  watching node-a, node-b: 2 leases, heard of " in line
     assert ", no finding open, " in line
+    nothing_is_left(installed)
+
+
+@contextmanager
+def lossy(cluster: Cluster) -> Iterator[None]:
+    """The network between the nodes loses every third VXLAN packet: no table of theirs shows it."""
+    nft = cluster.places["underlay"].run
+    nft("nft", "add table bridge t; add chain bridge t f { type filter hook forward priority 0; }")
+    nft("nft", "add rule bridge t f udp dport 8472 numgen inc mod 3 0 drop")
+    try:
+        yield
+    finally:
+        nft("nft", "delete table bridge t")
+
+
+def test_what_is_lost_between_two_nodes_is_counted_by_a_watch_that_joins_them(
+    installed: Cluster, clock: Clock
+) -> None:
+    with pinging(installed), joined(installed) as line:
+        assert ", no finding open, " in line(" watching node-a, node-b: ")
+        with lossy(installed), clock("opened"):
+            found = line(" OPENED ")
+        with clock("closed"):
+            line(" CLOSED ")
+    assert "Packets of node-a for node-b leave, and do not come in there" in found
     nothing_is_left(installed)
 
 
@@ -123,6 +149,6 @@ def test_a_stale_annotation_opens_a_finding_on_both_nodes_and_the_right_one_clos
 
 def said_only(pods: Pods, expected: set[tuple[str, str]]) -> None:
     """Nothing else was opened since the test began, all is closed, and no watch was ended."""
-    until(lambda: not pods.open(), f"something stays open\n{pods.told()}", CLOSES_S)
+    pods.until(lambda: not pods.open(), "something stays open", CLOSES_S)
     assert pods.opened() == expected, pods.told()
     assert set(pods.restarts().values()) == {0}

@@ -1,16 +1,19 @@
 """Watches on the real cluster: one that joins agents, and those of `flantrace install --watch`."""
 
+import os
 import re
+import signal
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from cluster.paths import ROOT
 from cluster.setup import NODES, Cluster
 from cluster.tests.flantrace import PROGRAM, environ
-from cluster.tests.watching import until
+from cluster.tests.watching import PATIENCE_S, started, until
 from tests.lab.watched import ASK, SAMPLE
 from tracer.install.settings import METRICS_PORT
 from tracer.install.watch import WATCH, WATCH_SELECTOR
@@ -116,10 +119,52 @@ class Pods:
 
     def says(self, node: str, turn: tuple[str, str], within_s: float) -> None:
         """Returns when the watch on that node has said it. AssertionError: it did not in time."""
-        until(lambda: turn in self.turns(node), f"{node}: no {turn}\n{self.told()}", within_s)
+        self.until(lambda: turn in self.turns(node), f"{node}: no {turn}", within_s)
+
+    def until(self, condition: Callable[[], bool], what: str, within_s: float) -> None:
+        """Wait for it. AssertionError: it did not come, and all that was said instead."""
+        try:
+            until(condition, what, within_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.told()}") from None
 
     def _pods(self) -> Sequence[dict[str, Any]]:
         found: Sequence[dict[str, Any]] = self._cluster.get(
             "-n", "flantrace", "pods", "-l", WATCH_SELECTOR
         )["items"]
         return found
+
+
+@contextmanager
+def joined(cluster: Cluster) -> Iterator[Callable[[str], str]]:
+    """`flantrace watch` of all nodes; waits for the line with these words. Ended by Ctrl-C."""
+    process = started(cluster, "flantrace", "watch")
+    assert process.stdout is not None
+    pipe, said = process.stdout.fileno(), ""
+    os.set_blocking(pipe, False)
+
+    def line(words: str) -> str:
+        found: list[str] = []
+
+        def has() -> bool:
+            nonlocal said
+            with suppress(BlockingIOError):
+                said += os.read(pipe, 1 << 16).decode()
+            found.extend(one for one in said.splitlines(keepends=True) if words in one)
+            return bool(found)
+
+        try:
+            until(has, f"no line with {words!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {said}") from None
+        return found[0]
+
+    try:
+        yield line
+        os.set_blocking(pipe, True)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, err) == (0, ""), said + out
