@@ -12,7 +12,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from tracer.core.before import Event, Events
-from tracer.core.evidence import Explained, first_ns, outline, outline
+from tracer.core.evidence import Explained, first_ns, outline
 from tracer.core.examine import examined
 from tracer.core.gaps import Gaps
 from tracer.core.happened import flanneld_changed, lease_changed
