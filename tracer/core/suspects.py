@@ -142,6 +142,9 @@ def _inside(nets: Mapping[Net, str], routes: Iterable[Route]) -> Iterator[str]:
 def _alike(leases: Sequence[Lease]) -> Iterator[str]:
     """Nodes that share a VtepMAC, a public address or a pod CIDR with another."""
     for key in ("vtep_mac", "public_ip", "pod_cidr"):
+        said = [(one.family, getattr(one, key)) for one in leases if getattr(one, key) is not None]
+        if len(said) == len(set(said)):
+            continue  # as ever: the rest takes its time for thousands
         first: dict[tuple[int, str], str] = {}
         for lease in leases:
             value = getattr(lease, key)

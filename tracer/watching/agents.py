@@ -10,6 +10,7 @@ from tracer.collect.transport import Channel, Item, Sink, StreamEnd, Way
 from tracer.errors import FlantraceError
 from tracer.model.bundle import Trouble
 from tracer.model.message import Beat, Hello, Hold, Stop
+from tracer.model.observation import Observation
 
 BEAT_S = 1.0
 SILENCE_S = 15.0
@@ -150,7 +151,8 @@ class Agents:
     def _sink_of(self, agent: _Agent) -> Sink:
         def sink(node: str, item: Item) -> None:
             self._queue.put(_Said(agent, Heard(node, item)))
-            self._wake()
+            if not isinstance(item, Observation):  # samples come by the hundred, and are no news
+                self._wake()
 
         return sink
 

@@ -27,12 +27,12 @@ PERIOD_S = 1.0
 GIVE_BACK_S = 60.0
 """Between the times when memory that is free goes back to the kernel."""
 
-SHORTEST_S = 0.2
-"""Between two diagnoses."""
+SHORTEST_S, PART = 0.2, 3
+"""Between two diagnoses; and so many times what the last one took of the CPU."""
 
-PART, PRESSING = 15, 3
-"""So many times what a diagnosis took of the CPU passes until the next: where leases change all
-the time, and where a node says that something is wrong."""
+SELDOM_S, SMALL_PART = 1.0, 15
+"""The same where it is the API alone that says what is new: thousands of leases change all the
+time."""
 
 
 class Watcher:
@@ -109,7 +109,9 @@ class Watcher:
             for order in self._intent.orders():
                 self._agents.tell(order)
         wants = self.vigil.due
-        look_at = self._looked + max(SHORTEST_S, self._took * self._part())
+        pressing = self.vigil.pressing
+        shortest, part = (SHORTEST_S, PART) if pressing else (SELDOM_S, SMALL_PART)
+        look_at = self._looked + max(shortest, part * self._took)
         if wants and now >= look_at:
             self._look()
             wants = False
@@ -124,9 +126,6 @@ class Watcher:
         began = time.thread_time()
         self._turned(self._recording())
         self._took, self._looked = time.thread_time() - began, time.monotonic()
-
-    def _part(self) -> int:
-        return PRESSING if self.vigil.pressing else PART
 
     def _tick(self, now: float) -> None:
         """Each second: what has long been gone is closed, and everybody is shown how it stands."""
