@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from tracer.core.mirror import LEFTOVERS, Mirror
-from tracer.core.promised import promised_of, vteps_of
+from tracer.core.promised import promised_of, vteps_of, without_promised
 from tracer.model.lease import Lease
 from tracer.model.state import FdbEntry, Link, Neighbour, NodeState, Route, Vxlan
 
@@ -43,7 +43,7 @@ def node(*peers: Lease, more: tuple[Route, ...] = ()) -> NodeState:
 
 def mirror(state: NodeState, *peers: Lease) -> Mirror:
     made = Mirror(state)
-    made.hold(0, {one.node: (one,) for one in peers})
+    made.begin(0, {one.node: (one,) for one in peers})
     return made
 
 
@@ -103,7 +103,7 @@ def test_leftovers_are_as_old_as_the_last_of_them() -> None:
     made = mirror(state, TWO, THREE)
     made.hold(8, {"node-3": ()})
     again = Mirror(state, made)
-    again.hold(20, {"node-2": (TWO,)})
+    again.begin(20, {"node-2": (TWO,)})
     assert (again.odd(), again.leftovers) == ({LEFTOVERS: 8}, 2), "the same, read once more"
     again.hold(25, {"node-2": ()})
     assert (again.odd(), again.leftovers) == ({LEFTOVERS: 25}, 4)
@@ -136,7 +136,7 @@ def test_a_new_fdb_entry_that_no_lease_promises_is_odd_until_it_was_looked_at() 
     assert made.odd() == {LEFTOVERS: 5}
     state = node(TWO)
     again = Mirror(replace(state, fdb=(*state.fdb, foreign)), made)
-    again.hold(9, {"node-2": (TWO,)})
+    again.begin(9, {"node-2": (TWO,)})
     assert again.odd() == {}
 
 
@@ -156,3 +156,23 @@ def test_what_is_not_of_the_overlay_is_never_odd() -> None:
     made.apply(1, False, Neighbour(ifindex=3, ip="10.244.1.5", mac=None, state="FAILED"))
     made.apply(1, False, FdbEntry(ifindex=3, mac="02:00:00:00:00:77"))
     assert made.odd() == {}
+
+
+def test_what_is_sent_is_the_state_without_whole_peers() -> None:
+    state = node(TWO, THREE)
+    torn = replace(
+        state,
+        fdb=state.fdb[:1],
+        routes=(*state.routes, Route(destination="192.0.2.0/24", ifindex=2)),
+    )
+    made = mirror(torn, TWO, THREE)
+    assert made.without_promised(torn) == without_promised(torn, (TWO, THREE))
+    assert made.without_promised(torn).promised == ("node-2",)
+
+
+def test_a_mirror_of_another_device_knows_nothing_of_what_was_promised_at_the_old_one() -> None:
+    made = mirror(node(TWO), TWO)
+    state = replace(node(), links=(replace(VTEP, ifindex=9),))
+    again = Mirror(state, made)
+    again.begin(4, {"node-2": (TWO,)})
+    assert again.odd() == {"node-2": 4}

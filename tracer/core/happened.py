@@ -27,6 +27,11 @@ class Teller:
         self.see(state)
         self._peers: dict[str, str] = {}
 
+    @property
+    def names(self) -> int:
+        """How many MACs, addresses and subnets it knows, those of earlier leases among them."""
+        return len(self._peers)
+
     def see(self, state: NodeState) -> None:
         """The devices as they are."""
         self._links = {link.ifindex: link for link in state.links}

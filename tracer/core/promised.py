@@ -31,7 +31,7 @@ class Entries(NamedTuple):
 def without_promised(
     state: NodeState, leases: Iterable[Lease], unsettled: Collection[str] = ()
 ) -> NodeState:
-    """The node without the entries of peers that have all as promised; these are named.
+    """The node without the entries of peers that have all as promised; these are named, too.
 
     `unsettled`: peers whose entries are being written. They count as having all, and whatever there
     is to the same subnet, VTEP or MAC is left out with it.
@@ -48,7 +48,7 @@ def without_promised(
         routes=tuple(route for route in state.routes if route not in gone),
         neighbours=tuple(entry for entry in state.neighbours if entry not in gone),
         fdb=tuple(entry for entry in state.fdb if entry not in gone),
-        promised=tuple(peers),
+        promised=tuple(dict.fromkeys((*state.promised, *peers))),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from itertools import islice
+from operator import attrgetter
 
 from tracer.core.compare import UNRESOLVED
 from tracer.core.leases import VXLAN
@@ -142,7 +143,7 @@ def _inside(nets: Mapping[Net, str], routes: Iterable[Route]) -> Iterator[str]:
 def _alike(leases: Sequence[Lease]) -> Iterator[str]:
     """Nodes that share a VtepMAC, a public address or a pod CIDR with another."""
     for key in ("vtep_mac", "public_ip", "pod_cidr"):
-        said = [(one.family, getattr(one, key)) for one in leases if getattr(one, key) is not None]
+        said = [value for value in map(attrgetter(key), leases) if value is not None]
         if len(said) == len(set(said)):
             continue  # as ever: the rest takes its time for thousands
         first: dict[tuple[int, str], str] = {}

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from msgspec.structs import replace
-
 from tracer.core.promised import without_promised
 from tracer.model.lease import Lease
 from tracer.model.state import NodeState
@@ -44,9 +42,7 @@ class UnderWay:
         if not fresh:
             return state
         leases = [lease for node in sorted(fresh) for lease in leases_of(node)]
-        rest = without_promised(state, leases, fresh)
-        named = dict.fromkeys((*state.promised, *rest.promised))
-        return replace(rest, promised=tuple(named))
+        return without_promised(state, leases, fresh)
 
     def over(self, pieces: Iterable[Deviating]) -> Iterator[Deviating]:
         """Those that are more than that. `pieces`: with their times by the same clock."""

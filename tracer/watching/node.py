@@ -38,6 +38,10 @@ PODS_S = 1.0
 AGAIN_S = 30.0
 """Between attempts to load programs where the kernel refuses."""
 
+MOST_NAMES = 12
+"""MACs, addresses and subnets of one node that are remembered, those of earlier leases among them:
+so many on average."""
+
 A_FEW = 8
 """Peers by the way to whom the uplink is found."""
 
@@ -132,10 +136,11 @@ class NodeWatch(Closing):
         known, self._vteps, self._netns = self._known, vteps_of(state), state.netns
         everybody = {name: known.leases_of(name) for name in known.nodes}
         self._mirror = mirror = Mirror(state, self._mirror)
-        mirror.hold(time.monotonic_ns(), everybody)
-        self._teller = self._teller or Teller(state)
+        mirror.begin(time.monotonic_ns(), everybody)
+        if self._teller is None or self._teller.names > len(everybody) * MOST_NAMES:
+            self._teller = Teller(state)
+            self._teller.hold(lease for leases in everybody.values() for lease in leases)
         self._teller.see(state)
-        self._teller.hold(lease for leases in everybody.values() for lease in leases)
         self._hold()
         found, _ = points(state, peers=self._few_peers(), pods=())
         self._look_at(found)
@@ -154,7 +159,9 @@ class NodeWatch(Closing):
         self._leftovers = mirror.leftovers
         self._compare(mirror)
         unsettled = odd.keys() - self._odd.keys()
-        return without_promised(mirror.settled(state, settled), self._known.leases(), unsettled)
+        leases = [lease for peer in unsettled for lease in self._known.leases_of(peer)]
+        rest = mirror.without_promised(mirror.settled(state, settled))
+        return without_promised(rest, leases, unsettled)
 
     def _look_at(self, found: Iterable[AttachedPoint], *, fresh: bool = False) -> None:
         """`fresh`: the programs are others than before. They miss nothing from now on."""
