@@ -3,8 +3,8 @@
 SHORTEST_S = 0.3
 """Between two looks."""
 
-PART = 2
-"""A look may take a third of the time, and no more: one that takes long is had seldom."""
+PART = 1
+"""A look may take half of the time, and no more: one that takes long is had seldom."""
 
 LONGEST_S = 3.0
 """And yet never later than that after something called for it."""
