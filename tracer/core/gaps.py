@@ -4,7 +4,6 @@ What was counted at the first hook some time before the second one's counter was
 passed that, too; what may still be under way is no gap.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
@@ -62,7 +61,7 @@ class _Count:
 
     def __init__(self, first: int | None) -> None:
         """`first`: what was missing when both began to count; None: they were found counting."""
-        self.sent: deque[tuple[int, int]] = deque(maxlen=READINGS)
+        self.sent: list[tuple[int, int]] = []
         """When the sender's counter was read, by our clock, and what it said."""
         self.begun = self.passed = 0
         self.arrived: int | None = None
@@ -82,6 +81,7 @@ class _Count:
     def send(self, passed: int, now: int) -> None:
         """The sender's counter was read now, by our clock."""
         self.sent.append((now, passed))
+        del self.sent[:-READINGS]
         if not self.found_out and self.arrived is not None:
             # read after the receiver's: so much was missing then, or under way
             self._guesses.append(passed - self.arrived)

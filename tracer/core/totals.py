@@ -4,6 +4,7 @@ A peer whose lease changed is counted in another slot than before; programs that
 place count from zero. Totals go on.
 """
 
+import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -21,11 +22,18 @@ class SlotCounts(NamedTuple):
     deviations: tuple[int, ...]
 
 
+class _Kept(NamedTuple):
+    """What a slot counted until now, as bytes: there are twice as many slots as leases."""
+
+    peer: Peer
+    numbers: bytes
+
+
 class Totals:
     """Of every peer, since the watch began."""
 
     def __init__(self) -> None:
-        self._slots: dict[int, SlotCounts] = {}
+        self._slots: dict[int, _Kept] = {}
         self._peers: dict[Peer, PeerCounts] = {}
 
     def anew(self) -> None:
@@ -36,10 +44,11 @@ class Totals:
         """The totals of those peers of whom something was counted since."""
         changed: dict[Peer, PeerCounts] = {}
         for one in counts:
-            before = self._slots.get(one.slot)
-            if before == one:
+            kept, now = self._slots.get(one.slot), _Kept(one.peer, _packed(one))
+            if kept == now:
                 continue
-            self._slots[one.slot] = one
+            self._slots[one.slot] = now
+            before = _unpacked(one, kept) if kept is not None else None
             if before is not None and (before.peer != one.peer or _less(one, before)):
                 before = None  # it was given to another peer meanwhile, and put to zero
             if (
@@ -51,6 +60,18 @@ class Totals:
                     self._peers.get(one.peer), before, one
                 )
         return tuple(changed.values())
+
+
+def _packed(one: SlotCounts) -> bytes:
+    numbers = [*(number for at in one.at for number in at), *one.deviations]
+    return struct.pack(f"={len(numbers)}Q", *numbers)
+
+
+def _unpacked(like: SlotCounts, kept: _Kept) -> SlotCounts:
+    numbers = struct.unpack(f"={len(kept.numbers) // 8}Q", kept.numbers)
+    hooks = 3 * len(like.at)
+    at = tuple(zip(*(numbers[field:hooks:3] for field in range(3)), strict=True))
+    return SlotCounts(like.slot, kept.peer, at, numbers[hooks:])
 
 
 def _less(one: SlotCounts, before: SlotCounts) -> bool:
