@@ -13,8 +13,8 @@ _FIRST_SUBNET = int(IPv4Address("10.225.0.0"))
 _FIRST_ADDRESS, _OTHER_ADDRESS = int(IPv4Address("172.16.0.1")), int(IPv4Address("172.24.0.1"))
 
 GOING, RENEWED, MOVED = range(200), range(200, 300), range(300, 600)
-"""Nodes that leave and come back (nobody sends to them), such as get another MAC, and such as get
-another address. The rest only is there."""
+"""Nodes that leave and are replaced (nobody sends to them), such as get another MAC, and such as
+get another address. The rest only is there."""
 
 _IMAGES = [
     {"names": [f"registry.example/team/image-{number}@sha256:{number:064x}"], "sizeBytes": 10**8}
@@ -31,11 +31,13 @@ class Peer(NamedTuple):
     """Its VTEP has its second MAC."""
     moved: bool = False
     """It has its second address."""
+    joined: int = 0
+    """How often another node has taken its place."""
 
     @property
     def name(self) -> str:
         """What the cluster calls it."""
-        return f"peer-{self.number:04d}"
+        return f"peer-{self.number:04d}" + (f"-{self.joined}" if self.joined else "")
 
     @property
     def subnet(self) -> str:
@@ -46,7 +48,7 @@ class Peer(NamedTuple):
     def mac(self) -> str:
         """Its VTEP's."""
         high, low = self.number >> 8, self.number & 255
-        return f"02:50:{self.renewed:02x}:00:{high:02x}:{low:02x}"
+        return f"02:50:{self.renewed:02x}:{self.joined & 255:02x}:{high:02x}:{low:02x}"
 
     @property
     def address(self) -> str:

@@ -160,8 +160,9 @@ class World:
         self._slowest_s = max(self._slowest_s, time.monotonic() - began)
 
     def _come(self, api: Api) -> None:
-        """A node joins: its kubelet, then its flanneld."""
-        peer = self._peers[next(iter(self._gone))]
+        """A node joins, with a name and a MAC of its own: its kubelet, then its flanneld."""
+        left = self._peers[next(iter(self._gone))]
+        peer = self._peers[left.number] = left._replace(joined=left.joined + 1)
         api.create(peer.node())
         self._ending.wait(self._every_s / 2)
         self._publish(api, peer)
