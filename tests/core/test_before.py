@@ -1,7 +1,7 @@
 """What changed just before a finding was opened is named with it, and nothing that has no part."""
 
 from tests.core.test_standing import STALE
-from tracer.core.before import MOST, SHOWN, SPAN_NS, Event, Events, told
+from tracer.core.before import KEPT_NS, MOST, SHOWN, SPAN_NS, Event, Events, told
 from tracer.core.standing import S
 
 NOW = 100 * S
@@ -46,3 +46,11 @@ def test_it_is_told_with_the_time_between() -> None:
     assert told(events, NOW) == (
         "FDB entry of node-b replaced 3.2 s before; flanneld restarted 3.4 s before"
     )
+
+
+def test_what_can_be_no_cause_any_more_is_not_remembered() -> None:
+    events = Events()
+    events.add([event(KEPT_NS / S + 1, "old", "node-b"), event(1, "new", "node-b")])
+    long_ago = NOW - KEPT_NS - S
+    assert [one.what for one in events.before(STALE, NOW)] == ["new"]
+    assert events.before(STALE, long_ago) == ()

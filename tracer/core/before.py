@@ -14,6 +14,9 @@ MOST = 10_000
 SPAN_NS = 60 * S
 """What is longer ago is no cause that anybody would see by looking."""
 
+KEPT_NS = 3 * SPAN_NS
+"""A finding may be opened by packets that are older than itself."""
+
 SHOWN = 3
 
 
@@ -36,6 +39,8 @@ class Events:
     def add(self, events: Iterable[Event]) -> None:
         """Those that came since; their times may be a little out of order."""
         self._events.extend(events)
+        while self._events and self._events[-1].time_ns - self._events[0].time_ns > KEPT_NS:
+            self._events.popleft()
 
     def before(self, finding: Finding, time_ns: int) -> tuple[Event, ...]:
         """What may have led to a finding that was opened then, the likeliest first.
