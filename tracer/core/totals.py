@@ -6,6 +6,7 @@ place count from zero. Totals go on.
 
 import struct
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 from tracer.core.whose import Peer
@@ -80,12 +81,25 @@ def _less(one: SlotCounts, before: SlotCounts) -> bool:
     )
 
 
+@cache
+def _none(kinds: int) -> tuple[int, ...]:
+    return (0,) * kinds
+
+
 def _added(total: PeerCounts | None, before: SlotCounts | None, now: SlotCounts) -> PeerCounts:
     zero = ((0, 0, 0),) * len(now.at)
     at = before.at if before is not None else zero
     sums = total.at if total is not None else tuple(Passed(0, 0, 0) for _ in zero)
-    deviations = before.deviations if before is not None else (0,) * len(now.deviations)
-    deviated = total.deviations if total is not None else (0,) * len(now.deviations)
+    none = _none(len(now.deviations))
+    deviations = before.deviations if before is not None else none
+    deviated = total.deviations if total is not None else none
+    if now.deviations == deviations:
+        fresh = deviated  # the same object: most peers' packets never deviate
+    else:
+        fresh = tuple(
+            one + new - old
+            for one, new, old in zip(deviated, now.deviations, deviations, strict=True)
+        )
     return PeerCounts(
         peer=now.peer[0],
         subnet=now.peer[1],
@@ -97,8 +111,5 @@ def _added(total: PeerCounts | None, before: SlotCounts | None, now: SlotCounts)
             )
             for one, new, old in zip(sums, now.at, at, strict=True)
         ),
-        deviations=tuple(
-            one + new - old
-            for one, new, old in zip(deviated, now.deviations, deviations, strict=True)
-        ),
+        deviations=fresh,
     )

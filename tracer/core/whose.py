@@ -1,7 +1,7 @@
 """Whose a packet is: the peer whose subnet its other end lies in, as bpf/watch.c finds it."""
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from typing import TypeAlias
 
 from tracer.core.decode import decode
@@ -14,15 +14,18 @@ Peer: TypeAlias = tuple[str | None, Net | None]
 
 NOBODY: Peer = (None, None)
 
+_Subnet: TypeAlias = tuple[int, int, int]
+"""Family, prefix length, and the bits of the network."""
+
 
 class Whose:
     """Every lease's subnet. `own`: the node that looks; its own subnets are nobody's here."""
 
     def __init__(self, own: str) -> None:
         self._own = own
-        self._subnets: dict[IPv4Network | IPv6Network, tuple[str, Net]] = {}
+        self._subnets: dict[_Subnet, tuple[str, Net]] = {}
         self._lengths: dict[int, set[int]] = {4: set(), 6: set()}
-        self._of: dict[str, tuple[IPv4Network | IPv6Network, ...]] = {}
+        self._of: dict[str, tuple[_Subnet, ...]] = {}
 
     def hold(self, leases: Mapping[str, Iterable[Lease]]) -> None:
         """Node -> all its leases, as they are from now on: of one that is gone none."""
@@ -32,19 +35,20 @@ class Whose:
                     del self._subnets[net]
             if node == self._own:
                 continue
-            nets = tuple(ip_network(one.pod_cidr, strict=False) for one in own if one.pod_cidr)
-            self._of[node] = nets
-            for net in nets:
-                self._subnets[net] = (node, str(net))
-                self._lengths[net.version].add(net.prefixlen)
+            nets = {_subnet(one.pod_cidr): one.pod_cidr for one in own if one.pod_cidr}
+            self._of[node] = tuple(nets)
+            for net, text in nets.items():
+                self._subnets[net] = (node, text)
+                self._lengths[net[0]].add(net[1])
 
     def of(self, ip: Ip) -> Peer:
         """The narrowest subnet that holds it."""
         address = ip_address(ip)
         for length in sorted(self._lengths[address.version], reverse=True):
-            net = ip_network((address, length), strict=False)
-            if net in self._subnets:
-                return self._subnets[net]
+            rest = address.max_prefixlen - length
+            found = self._subnets.get((address.version, length, int(address) >> rest))
+            if found is not None:
+                return found
         return NOBODY
 
     def sent(self, seen: Observation, ports: frozenset[int]) -> Peer:
@@ -63,3 +67,9 @@ class Whose:
         if seen.device == "bridge":
             leaves = not leaves  # what enters the bridge leaves the node
         return self.of(inner.dst if leaves else inner.src)
+
+
+def _subnet(cidr: Net) -> _Subnet:
+    text, _, length = cidr.partition("/")
+    address = ip_address(text)
+    return address.version, int(length), int(address) >> address.max_prefixlen - int(length)
