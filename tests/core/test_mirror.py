@@ -41,8 +41,18 @@ def node(*peers: Lease, more: tuple[Route, ...] = ()) -> NodeState:
     )
 
 
+def told(made: Mirror, state: NodeState) -> Mirror:
+    entries: tuple[Route | Neighbour | FdbEntry, ...] = (
+        *state.routes, *state.neighbours, *state.fdb,
+    )  # fmt: skip
+    for entry in entries:
+        made.read(entry)
+    return made
+
+
 def mirror(state: NodeState, *peers: Lease) -> Mirror:
-    made = Mirror(state)
+    made = Mirror(state.node, vteps_of(state))
+    told(made, state)
     made.begin(0, {one.node: (one,) for one in peers})
     return made
 
@@ -102,7 +112,7 @@ def test_leftovers_are_as_old_as_the_last_of_them() -> None:
     state = node(TWO, THREE)
     made = mirror(state, TWO, THREE)
     made.hold(8, {"node-3": ()})
-    again = Mirror(state, made)
+    again = told(made.anew(), state)
     again.begin(20, {"node-2": (TWO,)})
     assert (again.odd(), again.leftovers) == ({LEFTOVERS: 8}, 2), "the same, read once more"
     again.hold(25, {"node-2": ()})
@@ -135,7 +145,7 @@ def test_a_new_fdb_entry_that_no_lease_promises_is_odd_until_it_was_looked_at() 
     made.apply(5, False, foreign)
     assert made.odd() == {LEFTOVERS: 5}
     state = node(TWO)
-    again = Mirror(replace(state, fdb=(*state.fdb, foreign)), made)
+    again = told(made.anew(), replace(state, fdb=(*state.fdb, foreign)))
     again.begin(9, {"node-2": (TWO,)})
     assert again.odd() == {}
 
@@ -158,21 +168,30 @@ def test_what_is_not_of_the_overlay_is_never_odd() -> None:
     assert made.odd() == {}
 
 
-def test_what_is_sent_is_the_state_without_whole_peers() -> None:
+def test_of_what_is_read_whole_peers_are_named_and_the_others_entries_are_there() -> None:
     state = node(TWO, THREE)
-    torn = replace(
-        state,
-        fdb=state.fdb[:1],
-        routes=(*state.routes, Route(destination="192.0.2.0/24", ifindex=2)),
+    local = Route(destination="192.0.2.0/24", ifindex=2)
+    torn = replace(state, fdb=state.fdb[:1], routes=(*state.routes, local))
+    made = mirror(torn, TWO, THREE).anew()
+    read = replace(
+        torn,
+        routes=tuple(filter(made.read, torn.routes)),
+        neighbours=tuple(filter(made.read, torn.neighbours)),
+        fdb=tuple(filter(made.read, torn.fdb)),
     )
-    made = mirror(torn, TWO, THREE)
-    assert made.without_promised(torn) == without_promised(torn, (TWO, THREE))
-    assert made.without_promised(torn).promised == ("node-2",)
+    made.begin(0, {"node-2": (TWO,), "node-3": (THREE,)})
+    assert (read.routes, read.neighbours, read.fdb) == ((local,), (), ())
+    named = made.named(read, lambda peer: (TWO,) if peer == "node-2" else (THREE,))
+    wanted = without_promised(torn, (TWO, THREE))
+    assert named.promised == wanted.promised == ("node-2",)
+    assert set(named.routes) == set(wanted.routes)
+    assert (named.neighbours, named.fdb) == (wanted.neighbours, wanted.fdb)
 
 
 def test_a_mirror_of_another_device_knows_nothing_of_what_was_promised_at_the_old_one() -> None:
     made = mirror(node(TWO), TWO)
     state = replace(node(), links=(replace(VTEP, ifindex=9),))
-    again = Mirror(state, made)
+    assert not made.fits(state)
+    again = told(Mirror(state.node, vteps_of(state), made), state)
     again.begin(4, {"node-2": (TWO,)})
     assert again.odd() == {"node-2": 4}

@@ -13,6 +13,7 @@ from tracer.collect.netlink import (
     u32,
 )
 from tracer.collect.routes import SCOPES
+from tracer.core.promised import Keep, everything
 from tracer.model.state import Address, FdbEntry, Neighbour
 
 _IFADDR = struct.Struct("=BBBBI")
@@ -59,14 +60,14 @@ def address(payload: bytes) -> Address | None:
     )
 
 
-def neighbours(netlink: Netlink) -> tuple[Neighbour, ...]:
+def neighbours(netlink: Netlink, keep: Keep = everything) -> tuple[Neighbour, ...]:
     """Every neighbour entry of both families, those without ARP (NOARP) included."""
     found = (
         neighbour(payload)
         for family in (socket.AF_INET, socket.AF_INET6)
         for payload in netlink.dump(RTM_GETNEIGH, _NDMSG.pack(family, 0, 0, 0, 0))
     )
-    return tuple(one for one in found if one is not None)
+    return tuple(one for one in found if one is not None and keep(one))
 
 
 def neighbour(payload: bytes) -> Neighbour | None:
@@ -83,11 +84,11 @@ def neighbour(payload: bytes) -> Neighbour | None:
     )
 
 
-def fdb(netlink: Netlink) -> tuple[FdbEntry, ...]:
+def fdb(netlink: Netlink, keep: Keep = everything) -> tuple[FdbEntry, ...]:
     """Every forwarding database entry: of vxlan devices, bridges and their ports."""
     asked = _NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
     found = (fdb_entry(payload) for payload in netlink.dump(RTM_GETNEIGH, asked))
-    return tuple(one for one in found if one is not None)
+    return tuple(one for one in found if one is not None and keep(one))
 
 
 def fdb_entry(payload: bytes) -> FdbEntry | None:

@@ -15,6 +15,7 @@ from tracer.collect.netlink import (
     text,
     u32,
 )
+from tracer.core.promised import Keep, everything
 from tracer.model.packet import Ip
 from tracer.model.record import Record
 from tracer.model.state import Route, Rule
@@ -58,12 +59,12 @@ class Way(Record, frozen=True, kw_only=True):
     """The route's own `mtu` metric; None: the device's counts."""
 
 
-def routes(netlink: Netlink) -> tuple[Route, ...]:
+def routes(netlink: Netlink, keep: Keep = everything) -> tuple[Route, ...]:
     """Every route of every table; a multipath route once for each next hop."""
     found: list[Route] = []
     for family in (socket.AF_INET, socket.AF_INET6):
         for payload in netlink.dump(RTM_GETROUTE, _RTMSG.pack(family, *[0] * 8)):
-            found.extend(routes_of(payload))
+            found.extend(filter(keep, routes_of(payload)))
     return tuple(found)
 
 

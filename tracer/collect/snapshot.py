@@ -22,6 +22,7 @@ from tracer.collect.pods import find_pods, why_closed
 from tracer.collect.routes import routes, rules
 from tracer.collect.sysctls import sysctls
 from tracer.collect.tc_filters import filters, tcx_programs
+from tracer.core.promised import Keep, everything
 from tracer.errors import CollectFailed
 from tracer.model.packet import Ip
 from tracer.model.state import Counters, FirewallDump, Link, NodeState, NotRead, PodLink
@@ -29,14 +30,23 @@ from tracer.model.state import Counters, FirewallDump, Link, NodeState, NotRead,
 T = TypeVar("T")
 
 
-def snapshot(node: str, *, pods: Sequence[Ip], firewall: bool = True) -> NodeState:
+def snapshot(
+    node: str, *, pods: Sequence[Ip], firewall: bool = True, keep: Keep = everything
+) -> NodeState:
     """The state of this node, which the cluster calls `node`; `pods` are looked for here.
 
-    A part that cannot be read becomes a NotRead. CollectFailed: the kernel refuses rtnetlink.
+    `keep`: is asked for each route, neighbour and FDB entry. A part that cannot be read becomes a
+    NotRead. CollectFailed: the kernel refuses rtnetlink.
     """
     with _netlink() as netlink, ThreadPoolExecutor(3) as executor:
         dumps = firewall_tools.start(executor) if firewall else []
-        return _Reading(netlink).state(node, pods, dumps)
+        return _Reading(netlink, keep).state(node, pods, dumps)
+
+
+def links() -> tuple[Link, ...]:
+    """Every device of this node, now. CollectFailed: the kernel refuses rtnetlink."""
+    with _netlink() as netlink:
+        return device_links.links(netlink)
 
 
 def counters() -> dict[str, Counters]:
@@ -48,15 +58,16 @@ def counters() -> dict[str, Counters]:
 class _Reading:
     """One snapshot in the making: reads part by part and keeps what failed."""
 
-    def __init__(self, netlink: Netlink) -> None:
+    def __init__(self, netlink: Netlink, keep: Keep) -> None:
         self._netlink = netlink
+        self._keep = keep
         self._not_read: list[NotRead] = []
 
     def state(
         self, node: str, pods: Sequence[Ip], dumps: Sequence[Future[firewall_tools.Result]]
     ) -> NodeState:
         """The state, in the order in which the parts get old: counters and neighbours first."""
-        netlink, part, kernel = self._netlink, self._part, os.uname()
+        netlink, part, keep, kernel = self._netlink, self._part, self._keep, os.uname()
         # Fine enough to date what the monotonic clock counts from here.
         captured = datetime.now(UTC).isoformat(timespec="milliseconds")  # noqa: TID251
         moment = time.monotonic_ns()
@@ -69,10 +80,10 @@ class _Reading:
             captured_at=captured,
             monotonic_ns=moment,
             netns=own_inode(),
-            neighbours=part("neighbours", lambda: neighbours(netlink)),
-            fdb=part("fdb", lambda: fdb(netlink)),
+            neighbours=part("neighbours", lambda: neighbours(netlink, keep)),
+            fdb=part("fdb", lambda: fdb(netlink, keep)),
             addresses=part("addresses", lambda: addresses(netlink)),
-            routes=part("routes", lambda: routes(netlink)),
+            routes=part("routes", lambda: routes(netlink, keep)),
             rules=part("rules", lambda: rules(netlink)),
             links=_as_drivers_say(links),
             pods=self._pods(pods, links),

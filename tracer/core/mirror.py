@@ -4,7 +4,7 @@ A look reads all tables anew; this only says when. Of each entry no more than a 
 5,000 peers have 15,000 entries.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -25,11 +25,16 @@ among them only while they are new: flanneld leaves those of earlier MACs for go
 class Mirror:
     """One node's. Times are its own clock's, in nanoseconds."""
 
-    def __init__(self, state: NodeState, before: "Mirror | None" = None) -> None:
-        """`before`, which is given up: what was odd by it and still is, is so since then."""
+    def __init__(
+        self, node: str, vteps: Mapping[int, Link], before: "Mirror | None" = None
+    ) -> None:
+        """`vteps`: family -> flannel's device.
+
+        `before`, which is given up: what was odd by it and still is, is so since then.
+        """
         self._since = dict(before.odd()) if before is not None else {}
-        self._node = state.node
-        self._vteps = vteps_of(state)
+        self._node = node
+        self._vteps = vteps
         self._indexes = {link.ifindex for link in self._vteps.values()}
         self._entries: dict[int, int] = {}
         """What an entry is found by -> the entry; both as their hashes."""
@@ -49,12 +54,22 @@ class Mirror:
             # what the leases promise is the same: of 5,000 it takes longer than all the rest
             self._promised, self._of = before._promised, before._of
             self._subnets = before._subnets
-        entries: tuple[Entry, ...] = (*state.routes, *state.neighbours, *state.fdb)
-        for entry in entries:
-            self._write(0, entry)
+
+    def anew(self) -> "Mirror":
+        """One for the same VTEPs, to be told all entries that there are, by `read`."""
+        return Mirror(self._node, self._vteps, self)
+
+    def read(self, entry: Entry) -> bool:
+        """One of all entries that there are. Whether nobody's lease promises it."""
+        self._write(0, entry)
+        return hash(entry) not in self._promised
+
+    def fits(self, state: NodeState) -> bool:
+        """The VTEPs are those of the state."""
+        return _indexes(self._vteps) == _indexes(vteps_of(state))
 
     def begin(self, now: int, leases: Mapping[str, Iterable[Lease]]) -> None:
-        """Once, before anything else: `leases` as in `hold`, of all nodes."""
+        """All entries were read: `leases` as in `hold`, of all nodes."""
         if not self._of:
             self.hold(now, leases)
         for node in self._of:
@@ -115,20 +130,24 @@ class Mirror:
             fdb=tuple(one for one in state.fdb if hash(one) not in young),
         )
 
-    def without_promised(self, state: NodeState) -> NodeState:
-        """As core/promised.py has it, of the state that this was made of: without its leases."""
-        promised, odd = self._promised, self._odd
+    def named(self, state: NodeState, leases_of: Callable[[str], Iterable[Lease]]) -> NodeState:
+        """A state of what `read` wanted, as core/promised.py has it.
 
-        def is_odd(entry: Entry) -> bool:
-            owner = promised.get(hash(entry))
-            return owner is None or owner in odd
-
+        Peers that have all as promised are named; of others there is again what they have.
+        """
+        found = [
+            entry
+            for peer in self._odd
+            for _, entries in promised_of(self._node, self._vteps, leases_of(peer))
+            for entry in entries
+            if hash(entry) in self._there
+        ]
         return replace(
             state,
-            routes=tuple(one for one in state.routes if is_odd(one)),
-            neighbours=tuple(one for one in state.neighbours if is_odd(one)),
-            fdb=tuple(one for one in state.fdb if is_odd(one)),
-            promised=tuple(node for node in self._of if node not in odd),
+            routes=(*state.routes, *(one for one in found if isinstance(one, Route))),
+            neighbours=(*state.neighbours, *(one for one in found if isinstance(one, Neighbour))),
+            fdb=(*state.fdb, *(one for one in found if isinstance(one, FdbEntry))),
+            promised=tuple(node for node in self._of if node not in self._odd),
         )
 
     @property

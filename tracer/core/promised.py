@@ -4,7 +4,7 @@ Nodes of a large cluster have thousands of entries that are just what the leases
 that knows the leases names the peers of these, and sends the rest.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
@@ -18,6 +18,14 @@ BOOT, V6_METRIC = 3, 1024
 
 
 Entry: TypeAlias = Route | Neighbour | FdbEntry
+
+Keep: TypeAlias = Callable[[Entry], bool]
+"""Whether an entry that is read is wanted."""
+
+
+def everything(_entry: Entry) -> bool:
+    """All are."""
+    return True
 
 
 class Entries(NamedTuple):
@@ -124,8 +132,13 @@ def promised_of(
 
 def vteps_of(state: NodeState) -> Mapping[int, Link]:
     """Family -> flannel's device, by name."""
+    return vteps_among(state.links)
+
+
+def vteps_among(links: Iterable[Link]) -> Mapping[int, Link]:
+    """The same of a node's devices."""
     found: dict[int, Link] = {}
-    for link in state.links:
+    for link in links:
         if link.vxlan is not None and link.ifname.startswith("flannel"):
             found.setdefault(6 if link.ifname.startswith("flannel-v6") else 4, link)
     return found

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from tracer.collect.closing import Closing
 from tracer.collect.notices import Notice, Notices
 from tracer.collect.points import points
-from tracer.collect.snapshot import snapshot
 from tracer.core.happened import Teller
 from tracer.core.held import USUAL_PORTS
 from tracer.core.known import Known, LeaseChange
@@ -20,6 +19,7 @@ from tracer.model.observation import AttachedPoint
 from tracer.model.packet import Ip
 from tracer.model.state import Link, NodeState, Route
 from tracer.model.watch import Counts, Happening, News
+from tracer.watching import tables
 from tracer.watching.eyes import Eyes
 from tracer.watching.looks import ODD_S, Looks
 from tracer.watching.sampling import Sampling
@@ -127,19 +127,17 @@ class NodeWatch(Closing):
         """Read the tables anew, attach where devices are others now, say the state."""
         began = time.monotonic()
         try:
-            state = snapshot(self.node, pods=self._pods)
+            state, mirror = tables.read(self.node, self._known, self._mirror, self._pods)
         except FlantraceError as error:
             self._trouble(error)
             self._looks.had(time.monotonic(), time.monotonic() - began)
             return
         took = time.monotonic() - began
         known, self._vteps, self._netns = self._known, vteps_of(state), state.netns
-        everybody = {name: known.leases_of(name) for name in known.nodes}
-        self._mirror = mirror = Mirror(state, self._mirror)
-        mirror.begin(time.monotonic_ns(), everybody)
-        if self._teller is None or self._teller.names > len(everybody) * MOST_NAMES:
+        self._mirror = mirror
+        if self._teller is None or self._teller.names > len(known.nodes) * MOST_NAMES:
             self._teller = Teller(state)
-            self._teller.hold(lease for leases in everybody.values() for lease in leases)
+            self._teller.hold(known.leases())
         self._teller.see(state)
         self._hold()
         found, _ = points(state, peers=self._few_peers(), pods=())
@@ -159,9 +157,10 @@ class NodeWatch(Closing):
         self._leftovers = mirror.leftovers
         self._compare(mirror)
         unsettled = odd.keys() - self._odd.keys()
-        leases = [lease for peer in unsettled for lease in self._known.leases_of(peer)]
-        rest = mirror.without_promised(mirror.settled(state, settled))
-        return without_promised(rest, leases, unsettled)
+        leases_of = self._known.leases_of
+        named = mirror.named(mirror.settled(state, settled), leases_of)
+        leases = [lease for peer in unsettled for lease in leases_of(peer)]
+        return without_promised(named, leases, unsettled)
 
     def _look_at(self, found: Iterable[AttachedPoint], *, fresh: bool = False) -> None:
         """`fresh`: the programs are others than before. They miss nothing from now on."""
