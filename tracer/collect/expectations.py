@@ -5,6 +5,8 @@ its subnet is given the slot's number, in one write: no packet is held against h
 """
 
 import struct
+import time
+from collections import deque
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
@@ -17,6 +19,10 @@ from tracer.model.packet import Ip, Mac, Net
 
 NO_LEASE = 0
 """The slot of addresses that are in nobody's subnet."""
+
+RESTS_S = 5.0
+"""A packet that is under way may still be counted in a slot that was left a moment ago; and what
+was counted is read each second. Earlier a slot is given to another only when there is no other."""
 
 EXPECTATION = struct.Struct("=16s16s8s4s2sH")
 """struct expectation. All but `expects` as it lies in a packet."""
@@ -39,7 +45,8 @@ class Expectations:
         self._slots: dict[Net, int] = {}
         self._peers: dict[int, HeldPeer] = {}
         self._free = list(range(slots - 1, NO_LEASE, -1))
-        self._resting: list[int] = []
+        self._resting: deque[tuple[float, int]] = deque()
+        """When each was left, by CLOCK_MONOTONIC, in seconds."""
 
     def hold(self, held: Held) -> None:
         """Make it so. CollectFailed: there are more leases than slots."""
@@ -51,7 +58,8 @@ class Expectations:
             self._leave(self._slots.pop(subnet))
         for subnet, peer in wanted.items():
             before = self._slots.get(subnet)
-            if before is None or self._peers[before] != peer:
+            known = self._peers[before] if before is not None else None
+            if known is not peer and known != peer:
                 self._move(subnet, peer, before)
 
     def peer(self, slot: int) -> HeldPeer | None:
@@ -62,17 +70,12 @@ class Expectations:
         """Slots at the front of the maps that have ever been anybody's, NO_LEASE among them."""
         return max(self._peers, default=NO_LEASE) + 1
 
-    def rest(self) -> None:
-        """Slots that were left before the last call may be given to others again.
-
-        A packet that is under way may still be counted in a slot that was left a moment ago.
-        """
-        self._free += self._resting
-        self._resting = []
-
     def _move(self, subnet: Net, peer: HeldPeer, before: int | None) -> None:
-        if not self._free:
-            self.rest()
+        # The oldest that rest come first: the fewer have been used, the fewer are read each second.
+        while self._resting and time.monotonic() - self._resting[0][0] > RESTS_S:
+            self._free.append(self._resting.popleft()[1])
+        if not self._free and self._resting:
+            self._free.append(self._resting.popleft()[1])
         if not self._free:
             raise CollectFailed(
                 "there are more leases than the programs have room for",
@@ -92,7 +95,7 @@ class Expectations:
             self._leave(before)
 
     def _leave(self, slot: int) -> None:
-        self._resting.append(slot)
+        self._resting.append((time.monotonic(), slot))
 
 
 def _of_peer(peer: HeldPeer) -> bytes:

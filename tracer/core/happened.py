@@ -65,7 +65,7 @@ class Teller:
         else:
             self._links[now.ifindex] = now
         said = " and ".join(_differences(before, None if gone else now))
-        if not said or not self._is_nodes(now):
+        if not said or not self.is_nodes(now):
             return None
         return Event(time_ns, f"{now.ifname} {said}", frozenset((now.ifname,)))
 
@@ -97,12 +97,12 @@ class Teller:
 
     def _address(self, time_ns: int, gone: bool, entry: Address) -> Event | None:
         link = self._links.get(entry.ifindex)
-        if link is None or not self._is_nodes(link) or entry.scope == "link":
+        if link is None or not self.is_nodes(link) or entry.scope == "link":
             return None
         what = f"the address {entry.ip}/{entry.prefix_length} of {link.ifname} {_went(gone)}"
         return Event(time_ns, what, self._about(entry.ifindex, entry.ip))
 
-    def _is_nodes(self, link: Link) -> bool:
+    def is_nodes(self, link: Link) -> bool:
         """Not a pod's end: those are veths without an address, and come and go."""
         return link.kind != "veth" or link.ifindex in self._own
 

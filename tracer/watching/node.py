@@ -32,6 +32,9 @@ READ_S = 0.15
 SETTLE_S = 0.15
 """After news, before the tables are read: a change is several entries."""
 
+POD_SETTLES_S = 0.6
+"""After news of a pod's device, the same: the plugins take some hundred milliseconds."""
+
 PODS_S = 1.0
 """After news of this node's pods: the plugins are at work."""
 
@@ -251,7 +254,11 @@ class NodeWatch(Closing):
         if mirror is None or mirror.promises(notice.entry) or mirror.follows(notice.entry):
             return
         if mirror.concerns(notice.entry):
-            self._looks.want(notice.time_ns / 1e9 + SETTLE_S)
+            pods = isinstance(notice.entry, Link) and not self._is_nodes(notice.entry)
+            self._looks.want(notice.time_ns / 1e9 + (POD_SETTLES_S if pods else SETTLE_S))
+
+    def _is_nodes(self, link: Link) -> bool:
+        return self._teller is None or self._teller.is_nodes(link)
 
     def _read(self) -> None:
         """The programs' records."""

@@ -30,7 +30,7 @@ GIVE_BACK_S = 60.0
 SHORTEST_S, PART = 0.2, 3
 """Between two diagnoses; and so many times what the last one took of the CPU."""
 
-SELDOM_S, SMALL_PART = 1.0, 15
+SELDOM_S, SMALL_PART = 0.5, 45
 """The same where it is the API alone that says what is new: thousands of leases change all the
 time."""
 
