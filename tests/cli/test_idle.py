@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import children
+
 
 def idling(*before: str) -> subprocess.Popen[bytes]:
     """`flantrace idle`, at the moment at which it waits."""
@@ -23,8 +25,7 @@ def idling(*before: str) -> subprocess.Popen[bytes]:
 
 def waits(pid: int) -> bool:
     """Whether the process, or the one child that it has, ignores SIGCHLD: it does so last."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    status = Path(f"/proc/{children[0] if children else pid}/status").read_text()
+    status = Path(f"/proc/{(children(pid) or [pid])[0]}/status").read_text()
     ignored = next(line for line in status.splitlines() if line.startswith("SigIgn"))
     return bool(int(ignored.split()[1], 16) & 1 << (signal.SIGCHLD - 1))
 
@@ -44,7 +45,7 @@ def test_idle_ends_as_the_first_process_of_a_container_too_and_leaves_no_zombies
     if os.geteuid() != 0:
         pytest.skip("a PID namespace needs root")
     outside = idling("unshare", "--pid", "--fork", "--kill-child")
-    inside = int(Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text())
+    (inside,) = children(outside.pid)
     enter = ["nsenter", f"--target={inside}", "--pid"]
     # a child whose parent is gone becomes the first process's
     subprocess.run([*enter, "sh", "-c", "sleep 0.2 & exit"], check=True)

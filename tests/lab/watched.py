@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.lab.universe import Universe
+from tests.processes import children
 from tracer.lab.paths import KUBECONFIG
 from tracer.lab.plan import PlannedNode, planned
 
@@ -162,12 +163,12 @@ class Watch:
 
     def agents(self) -> list[int]:
         """Process ids, in the order of their starts."""
-        return [pid for pid in _children(self.pid) if b"agent" in _words(pid)]
+        return [pid for pid in children(self.pid) if b"agent" in _words(pid)]
 
     def programs(self) -> set[int]:
         """Numbers of the BPF programs that it and its agents hold (proc(5), fdinfo)."""
         found: set[int] = set()
-        for pid in (self.pid, *_children(self.pid)):
+        for pid in (self.pid, *children(self.pid)):
             for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
                 with contextlib.suppress(OSError):
                     found |= set(map(int, PROGRAM.findall(entry.read_text())))
@@ -240,11 +241,6 @@ def _neighbour(lab: Universe, peer: PlannedNode, mac: str) -> None:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return sorted(int(child) for task in tasks for child in task.read_text().split())
 
 
 def _words(pid: int) -> list[bytes]:

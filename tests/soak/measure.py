@@ -4,10 +4,10 @@ import http.client
 import os
 import re
 import socket
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.processes import children
 from tracer.collect.netns import inside
 
 MB = 1024.0
@@ -43,8 +43,8 @@ class Sample(NamedTuple):
 def sample(pid: int, at_s: float, scraped: dict[str, float]) -> Sample:
     """OSError: the process is gone."""
     memory = _memory(pid)
-    children = [_memory_or_none(child) for child in _children(pid)]
-    there = [one for one in children if one is not None]
+    memories = [_memory_or_none(child) for child in children(pid)]
+    there = [one for one in memories if one is not None]
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     user, system, children_user, children_system = (int(one) / _TICKS for one in stat[11:15])
     return Sample(
@@ -95,13 +95,3 @@ def _memory_or_none(pid: int) -> dict[str, float] | None:
         return _memory(pid)
     except OSError:
         return None  # it has ended
-
-
-def _children(pid: int) -> Iterable[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            found += [int(word) for word in (task / "children").read_text().split()]
-        except OSError:
-            continue
-    return found
