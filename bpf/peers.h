@@ -10,8 +10,7 @@
  *   PODS4(a), PODS6(p)		in the cluster's network, and not in this node's own subnet?
  *   INDEX4(a), INDEX6(p)	the number of its subnet in the cluster's network, where all have one
  *   SIZE4, SIZE6		length and there is room for so many, which are few;
- *   MASK4, MASK6(i)		else what of an address is its subnet, where all have one length;
- *				else TRIE4, TRIE6
+ *   EACH4(T), EACH6(T)		else T(length) for each length that subnets have, the longest first
  *   WORDS6			words of an address that may be of its subnet
  *   VXLAN_PORT(p)		this UDP destination port carries VXLAN, rightly or not
  *   EVERY_NS			at most one record for a kind and a peer in so long
@@ -25,68 +24,86 @@
 /*
  * By number it is one load. A hash costs two calls into the kernel, which at these rates is a
  * quarter of the whole. Shared memory: user space changes a slot by one store, never by halves.
+ *
+ * One look-up for each length, and no trie: subnets have one length, or two where the cluster's was
+ * changed; a trie of thousands costs as much as three look-ups, and more on some machines.
  */
 #if defined(INDEX4)
 BPF_F_TABLE("array", u32, u32, peers4, SIZE4, BPF_F_MMAPABLE);
-#elif defined(TRIE4)
+#else
 struct prefix4 {
 	u32 length;
 	u32 address;
 };
-BPF_F_TABLE("lpm_trie", struct prefix4, u32, peers4, SLOTS, BPF_F_NO_PREALLOC);
-#else
-BPF_HASH(peers4, u32, u32, SLOTS);
+BPF_HASH(peers4, struct prefix4, u32, SLOTS);
 #endif
 
 #if defined(INDEX6)
 BPF_F_TABLE("array", u32, u32, peers6, SIZE6, BPF_F_MMAPABLE);
-#elif defined(TRIE6)
+#else
 struct prefix6 {
 	u32 length;
-	u32 address[WORDS6];	/* of the longest subnet: what is behind would be compared as well */
+	u32 address[WORDS6];	/* of the longest subnet */
 };
-BPF_F_TABLE("lpm_trie", struct prefix6, u32, peers6, SLOTS, BPF_F_NO_PREALLOC);
-#else
-struct subnet6 {
-	u32 words[WORDS6];
-};
-BPF_HASH(peers6, struct subnet6, u32, SLOTS);
+BPF_HASH(peers6, struct prefix6, u32, SLOTS);
 #endif
+
+/* What of the word `i` of an address is of a subnet of that length. */
+#define MASK(length, i) \
+	((length) <= 32 * (i) ? 0 : \
+	 (length) >= 32 * (i) + 32 ? ~0u : NET32(~0u << ((32 * (i) + 32 - (length)) & 31)))
 
 BPF_ARRAY(expected, struct expectation, SLOTS);
 BPF_ARRAY(own, struct expectation, 2);	/* this node's, of IPv4 and of IPv6 inside */
 
+#ifndef INDEX4
+static __always_inline u32 *in4(u32 address, u32 length)
+{
+	struct prefix4 key = { length, address & MASK(length, 0) };
+
+	return peers4.lookup(&key);
+}
+#endif
+
 static __always_inline u32 slot4(u32 address)
 {
-#if defined(INDEX4)
+#ifdef INDEX4
 	u32 key = INDEX4(address);
-#elif defined(TRIE4)
-	struct prefix4 key = { 32, address };
-#else
-	u32 key = address & MASK4;
-#endif
 	u32 *slot = peers4.lookup(&key);
+#else
+	u32 *slot = 0;
 
+#define TRY(length) if (!slot) slot = in4(address, length);
+	EACH4(TRY)
+#undef TRY
+#endif
 	return slot ? *slot : NO_LEASE;
 }
 
-static __always_inline u32 slot6(const u8 *address)
+#ifndef INDEX6
+static __always_inline u32 *in6(const u8 *address, u32 length)
 {
-	u32 *slot;
-#if defined(INDEX6)
-	u32 key = INDEX6(address);
-#elif defined(TRIE6)
-	struct prefix6 key = { 32 * WORDS6 };
-
-	__builtin_memcpy(key.address, address, 4 * WORDS6);
-#else
-	struct subnet6 key;
+	struct prefix6 key = { length };
 
 #pragma unroll
 	for (int i = 0; i < WORDS6; i++)
-		key.words[i] = WORD6(address, i) & MASK6(i);
+		key.address[i] = WORD6(address, i) & MASK(length, i);
+	return peers6.lookup(&key);
+}
 #endif
-	slot = peers6.lookup(&key);
+
+static __always_inline u32 slot6(const u8 *address)
+{
+#ifdef INDEX6
+	u32 key = INDEX6(address);
+	u32 *slot = peers6.lookup(&key);
+#else
+	u32 *slot = 0;
+
+#define TRY(length) if (!slot) slot = in6(address, length);
+	EACH6(TRY)
+#undef TRY
+#endif
 	return slot ? *slot : NO_LEASE;
 }
 

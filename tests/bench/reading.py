@@ -35,7 +35,7 @@ class Source:
 
     def __init__(self) -> None:
         pages = f"-DRING_PAGES={RING_BYTES // mmap.PAGESIZE}"
-        wanted = [pages, "-DDROPS=16", "-DNETNS(n)=0", *flags(shape(held(mixed=False)), 256)]
+        wanted = [pages, "-DDROPS=16", "-DNETNS(n)=0", *flags(shape(held(0)), 256)]
         self.module = bpf.compile_source(bpf.source("watch.c"), wanted)
         self._program = bpf.load(self.module, "from_pod", "SCHED_CLS")
         self.module[b"sampling"][ctypes.c_int(0)] = ctypes.c_uint64(1 << 32)

@@ -1,4 +1,4 @@
-"""Whose subnet an address is in: by number, by a masked hash, by a trie."""
+"""Whose subnet an address is in: by number, by its length, by each of several lengths."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
@@ -33,8 +33,8 @@ WIDE = replace(PEER_C, node="wide", subnet="10.244.128.0/18")
 WIDE6 = replace(SIX, node="wide", subnet="fd00:10:244:8000::/56")
 WAYS = {
     "number": HELD,
-    "mask": replace(HELD, networks=("10.0.0.0/7", "fd00::/16")),
-    "trie": replace(HELD, peers=(*HELD.peers, WIDE, WIDE6)),
+    "one length": replace(HELD, networks=("10.0.0.0/7", "fd00::/16")),
+    "several lengths": replace(HELD, peers=(*HELD.peers, WIDE, WIDE6)),
 }
 
 
@@ -77,6 +77,24 @@ def test_each_follows_a_lease_that_changes_and_one_that_goes(way: tuple[Kernel, 
     assert [kernel.packets(one) for one in (moved, moved6, None)] == [{"vtep_out": 1}] * 3
     assert kernel.deviates(moved) == kernel.deviates(moved6) == set()
     assert kernel.deviates(None) == {"no-lease"}
+
+
+def test_of_subnets_within_each_other_the_longest_is_meant() -> None:
+    wide = replace(PEER_C, node="wide", subnet="10.244.0.0/17")
+    narrow = replace(PEER_C, node="narrow", subnet=f"{POD_C}/32")
+    wide6 = replace(SIX, node="wide6", subnet="fd00:10:244::/48")
+    narrow6 = replace(SIX, node="narrow6", subnet=f"{SIX_B}/128")
+    kernel = Kernel(replace(HELD, peers=(*HELD.peers, wide, narrow, wide6, narrow6)))
+    try:
+        for to, destination in enumerate(("10.244.99.1", POD_B, POD_C), 1):
+            kernel.feed("vtep_out", inner(POD_A, destination, to=MAC_C), to)
+        for to, destination in enumerate(("fd00:10:244:99::1", f"{SIX_B}1", SIX_B), 1):
+            kernel.feed("vtep_out", inner(SIX_A, destination), to)
+        expected = [(wide, PEER_B, narrow), (wide6, SIX, narrow6)]
+        counts = [[kernel.packets(one) for one in each] for each in expected]
+        assert counts == [[{"vtep_out": 1}, {"vtep_out": 2}, {"vtep_out": 3}]] * 2
+    finally:
+        kernel.holding.close()
 
 
 def test_a_lease_outside_of_the_cluster_s_network_takes_nobodys_place() -> None:

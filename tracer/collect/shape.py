@@ -2,7 +2,7 @@
 
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple, TypeAlias
 
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
     own: tuple[Net, ...]
     """This node's subnets."""
     lengths4: tuple[int, ...]
-    """Prefix lengths of the peers' subnets. One: a look-up by mask; several: a trie."""
+    """Prefix lengths of the peers' subnets. One look-up for each, or one by number."""
     lengths6: tuple[int, ...]
     ports: tuple[int, ...]
     """UDP destination ports that may carry VXLAN."""
@@ -80,22 +80,18 @@ def shape(held: Held) -> Shape:
 
 def flags(wanted: Shape, slots: int) -> list[str]:
     """The shape as -D flags. Addresses and ports as the programs load them from memory."""
-    mask4 = IPv4Network(f"0.0.0.0/{max(wanted.lengths4, default=_USUAL[4])}").netmask.packed
-    mask6 = IPv6Network(f"::/{max(wanted.lengths6, default=_USUAL[6])}").netmask.packed
     ports = (int.from_bytes(port.to_bytes(2, "big"), sys.byteorder) for port in wanted.ports)
     return [
         f"-DSLOTS={slots}",
         f"-DEVERY_NS={EVERY_NS}ull",
         f"-DPODS4(a)={_pods(wanted, 4, '(a)')}",
         f"-DPODS6(p)={_pods(wanted, 6, 'WORD6(p,{})')}",
-        f"-DMASK4={words(mask4)[0]:#x}u",
         f"-DWORDS6={wanted.words6}",
-        f"-DMASK6(i)={_by_index(words(mask6))}",
         f"-DVXLAN_PORT(p)=({'||'.join(f'(p)=={port:#x}' for port in ports)})",
         *_index(wanted.numbered(4), "4", "a", "(a)"),
         *_index(wanted.numbered(6), "6", "p", "WORD6(p,{})"),
-        *(["-DTRIE4"] if len(wanted.lengths4) > 1 else []),
-        *(["-DTRIE6"] if len(wanted.lengths6) > 1 else []),
+        f"-DEACH4(T)={_each(wanted.lengths4 or (_USUAL[4],))}",
+        f"-DEACH6(T)={_each(wanted.lengths6 or (_USUAL[6],))}",
     ]
 
 
@@ -132,7 +128,6 @@ def _within(net: Network, name: str) -> str:
     return f"({'&&'.join(terms) or '1'})"
 
 
-def _by_index(values: Sequence[int]) -> str:
-    *first, last = values
-    chosen = "".join(f"(i)=={index}?{value:#x}u:" for index, value in enumerate(first))
-    return f"({chosen}{last:#x}u)"
+def _each(lengths: Iterable[int]) -> str:
+    """The longest first: a subnet within another one is its own."""
+    return "".join(f"T({length})" for length in sorted(lengths, reverse=True))

@@ -25,13 +25,12 @@ class Subnets(Protocol):
 
 
 class Keyed:
-    """A hash of masked addresses, or a trie."""
+    """A hash of lengths and masked addresses."""
 
-    def __init__(self, of: Map, words: int, *, trie: bool) -> None:
+    def __init__(self, of: Map, words: int) -> None:
         """`words`: of an address, those that the key has."""
         self._map = of
         self._words = words
-        self._trie = trie
 
     def put(self, subnet: Net, slot: int) -> None:
         """The kernel makes a new element, and lets it take the old one's place."""
@@ -43,8 +42,7 @@ class Keyed:
 
     def _key(self, subnet: Net) -> bytes:
         net = ip_network(subnet)
-        words = net.network_address.packed[: 4 * self._words]
-        return _SLOT.pack(net.prefixlen) + words if self._trie else words
+        return _SLOT.pack(net.prefixlen) + net.network_address.packed[: 4 * self._words]
 
 
 class Numbered:
@@ -77,8 +75,7 @@ def subnets(of: Map, wanted: Shape, family: int) -> Subnets:
     if index is not None:
         (network,) = (net for net in wanted.networks if ip_network(net).version == family)
         return Numbered(of, index, network)
-    lengths = wanted.lengths4 if family == 4 else wanted.lengths6
-    return Keyed(of, wanted.words6 if family == 6 else 1, trie=len(lengths) > 1)
+    return Keyed(of, wanted.words6 if family == 6 else 1)
 
 
 def _within(subnet: Net, network: Net) -> bool:
