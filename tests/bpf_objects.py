@@ -1,10 +1,13 @@
-"""Names of all BPF programs in the kernel, by the bpf system call: what `bpftool prog` lists."""
+"""BPF programs in the kernel, by the bpf system call and /proc: what `bpftool prog` lists."""
 
+import contextlib
 import ctypes
 import os
+import re
 import struct
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from tracer.collect.syscall import address, bpf, info
 
@@ -13,6 +16,18 @@ PROG_GET_FD_BY_ID = 13
 OBJ_GET_INFO_BY_FD = 15
 NAME_AT = 64
 """Offset of `name` in struct bpf_prog_info (include/uapi/linux/bpf.h)."""
+
+
+_PROGRAM = re.compile(r"^prog_id:\s(\d+)$", re.MULTILINE)
+
+
+def held_by(pid: int | str) -> set[int]:
+    """Ids of the programs that a process has open or attached (proc(5), fdinfo)."""
+    found: set[int] = set()
+    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(OSError):
+            found |= set(map(int, _PROGRAM.findall(entry.read_text())))
+    return found
 
 
 def ids(programs: Iterable[int]) -> list[int]:
@@ -38,8 +53,9 @@ def _gone(number: int, deadline: float) -> bool:
         time.sleep(0.05)
 
 
-def program_names() -> list[str]:
-    found: list[str] = []
+def programs() -> dict[int, str]:
+    """All ids in the kernel, and their names."""
+    found: dict[int, str] = {}
     number = 0
     while True:
         try:
@@ -54,6 +70,6 @@ def program_names() -> list[str]:
         try:
             info = ctypes.create_string_buffer(256)
             bpf(OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, len(info), address(info)))
-            found.append(info.raw[NAME_AT : NAME_AT + 16].split(b"\0")[0].decode())
+            found[number] = info.raw[NAME_AT : NAME_AT + 16].split(b"\0")[0].decode()
         finally:
             os.close(fd)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.bpf_objects import program_names
+from tests.bpf_objects import gone, held_by
 from tests.kernel.overlay import MACS, POD1, Overlay, inside
 from tracer.collect.counters import HOOKS, KINDS, Tally
 from tracer.collect.holding import Holding
@@ -172,17 +172,19 @@ def test_samples_are_the_same_packets_at_every_hook_of_both_nodes(overlay: Overl
 
 
 def test_a_process_that_is_killed_leaves_nothing(overlay: Overlay) -> None:
-    before = len(program_names())
+    told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         with holding(overlay, 1) as one:
             one.counted()
+            os.write(tell, " ".join(map(str, held_by("self"))).encode())
             os.kill(os.getpid(), 9)
     os.waitpid(pid, 0)
-    deadline = time.monotonic() + 5
-    while len(program_names()) > before:
-        assert time.monotonic() < deadline, program_names()
-        time.sleep(0.1)
+    os.close(tell)
+    with open(told) as said:
+        held = {int(word) for word in said.read().split()}
+    assert len(held) > 6
+    assert gone(held)
 
 
 def test_pods_of_the_first_node_are_no_peers_of_their_own(overlay: Overlay) -> None:

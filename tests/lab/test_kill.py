@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bpf_objects import program_names
+from tests.bpf_objects import gone, held_by
 
 pytestmark = pytest.mark.lab
 
@@ -38,10 +38,6 @@ def processes(mark: str) -> dict[int, str]:
         except OSError:
             continue
     return found
-
-
-def ours() -> list[str]:
-    return [name for name in program_names() if name.startswith("flantrace")]
 
 
 def until(condition: object, what: str) -> None:
@@ -73,20 +69,27 @@ def agents(mark: str, operator: int) -> list[int]:
     return [pid for pid in processes(mark) if pid != operator]
 
 
+def programs(mark: str) -> set[int]:
+    """What its agents hold in the kernel."""
+    return set().union(*map(held_by, processes(mark)))
+
+
 def test_a_killed_operator_leaves_no_agent_and_no_program() -> None:
     started = watching("operator")
     assert len(agents("operator", started.pid)) == 2
-    assert ours()
+    held = programs("operator")
+    assert held
     started.kill()
     started.wait()
     until(lambda: not processes("operator"), "agents outlived their operator")
-    until(lambda: not ours(), "programs outlived their agents")
+    assert gone(held, PATIENCE_S), "programs outlived their agents"
 
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_killed_agent_makes_the_verdict_unknown_and_leaves_nothing(which: int) -> None:
     mark = f"agent{which}"
     started = watching(mark)
+    held = programs(mark)
     os.kill(sorted(agents(mark, started.pid))[which], signal.SIGKILL)
     until(lambda: len(agents(mark, started.pid)) == 1, "the killed agent is still there")
     started.send_signal(signal.SIGINT)
@@ -96,13 +99,15 @@ def test_a_killed_agent_makes_the_verdict_unknown_and_leaves_nothing(which: int)
     assert "Traceback" not in err
     assert started.returncode == 130
     until(lambda: not processes(mark), "a process stayed")
-    until(lambda: not ours(), "a program stayed")
+    assert gone(held, PATIENCE_S), "a program stayed"
 
 
 def test_an_interrupted_trace_prints_what_it_saw_and_says_130() -> None:
     started = watching("interrupted")
+    held = programs("interrupted")
     started.send_signal(signal.SIGINT)
     out, _ = started.communicate(timeout=PATIENCE_S)
     assert started.returncode == 130
     assert "UNKNOWN" in out
-    until(lambda: not processes("interrupted") and not ours(), "something stayed")
+    until(lambda: not processes("interrupted"), "a process stayed")
+    assert gone(held, PATIENCE_S), "a program stayed"

@@ -1,6 +1,5 @@
 """A real watch beside a lab's traffic: what it says and counts, and how it is shown to live."""
 
-import contextlib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.bpf_objects import held_by
 from tests.lab.universe import Universe
 from tests.processes import children
 from tracer.lab.paths import KUBECONFIG
@@ -31,7 +31,6 @@ MISTAKEN = "neigh-stale-one-node"
 """The finding of `mistaken`."""
 
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())"
-PROGRAM = re.compile(r"^prog_id:\s(\d+)$", re.MULTILINE)
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 
 Found = TypeVar("Found")
@@ -167,12 +166,7 @@ class Watch:
 
     def programs(self) -> set[int]:
         """Numbers of the BPF programs that it and its agents hold (proc(5), fdinfo)."""
-        found: set[int] = set()
-        for pid in (self.pid, *children(self.pid)):
-            for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
-                with contextlib.suppress(OSError):
-                    found |= set(map(int, PROGRAM.findall(entry.read_text())))
-        return found
+        return set().union(*map(held_by, (self.pid, *children(self.pid))))
 
     def memory(self) -> int:
         """Resident bytes."""
