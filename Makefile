@@ -17,7 +17,7 @@ test: setup
 	@.ci/timed "lint" $(RUN)/ruff check tracer tests tools cluster
 	@.ci/timed "format" $(RUN)/ruff format --check tracer tests tools cluster
 	@.ci/timed "types" $(RUN)/mypy
-	@.ci/timed "tests" $(RUN)/python -m pytest --durations=15
+	@.ci/tests $(RUN)/python
 
 # A real cluster of two nodes on this machine (cluster/). Exit code 77: it cannot be built here.
 cluster-test: setup

@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from subprocess import PIPE, Popen
 
@@ -75,6 +76,19 @@ def last(folder: Path, wanted: int = 1, patience_s: float = 3 * SEGMENT_S) -> Bu
     return read(max(fresh))
 
 
+@pytest.fixture(scope="module")
+def healthy(lab: Universe, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Bundle]:
+    """A recording of a healthy lab, by one in how many packets is a sample; each is made once."""
+
+    @cache
+    def made(one_in: int) -> Bundle:
+        folder = tmp_path_factory.mktemp("healthy")
+        with talking(lab), recording(lab, folder, one_in):
+            return last(folder)
+
+    return made
+
+
 def sampled(bundle: Bundle) -> Samples:
     found = examine(bundle).samples
     assert found is not None, "no samples"
@@ -88,10 +102,9 @@ def way(of: Samples, sender: str, receiver: str) -> Trajectories:
 
 @pytest.mark.parametrize("one_in", [1, 8])
 def test_in_a_healthy_lab_every_history_is_complete_on_both_nodes(
-    lab: Universe, tmp_path: Path, one_in: int
+    healthy: Callable[[int], Bundle], one_in: int
 ) -> None:
-    with talking(lab), recording(lab, tmp_path, one_in):
-        found = last(tmp_path)
+    found = healthy(one_in)
     samples = sampled(found)
     assert samples.one_in >= one_in, "fewer are told where there are more than can be"
     for sender, receiver in ((A, B), (B, A), (A, C), (C, A)):
@@ -103,10 +116,9 @@ def test_in_a_healthy_lab_every_history_is_complete_on_both_nodes(
     assert diagnose(traced(found, *ends)).verdict.outcome is Outcome.DELIVERED
 
 
-def test_the_samples_are_those_of_the_hash_and_so_many(lab: Universe, tmp_path: Path) -> None:
+def test_the_samples_are_those_of_the_hash_and_so_many(healthy: Callable[[int], Bundle]) -> None:
     """Of one recording of every packet and the rule: one in eight of the packets, not more."""
-    with talking(lab), recording(lab, tmp_path, 8):
-        found = last(tmp_path)
+    found = healthy(8)
     assert found.watched is not None
     aside = frozenset(found.watched.aside)
     packets = [
