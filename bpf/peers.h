@@ -107,11 +107,13 @@ static __always_inline u32 slot6(const u8 *address)
 	return slot ? *slot : NO_LEASE;
 }
 
+/* None where this node leases nothing: there is nothing to hold its end against. */
 static __always_inline struct expectation *own_of(u16 type)
 {
 	int six = type == TYPE_IP6;
+	struct expectation *us = own.lookup(&six);
 
-	return own.lookup(&six);
+	return us && us->port ? us : 0;
 }
 
 #endif

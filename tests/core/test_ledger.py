@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from tracer.core.gaps import GUESSES, Gaps
+from tracer.core.held import EVERY_NS
 from tracer.core.ledger import Ledger, S
 from tracer.model.observation import Device, Direction, Drop, Observation
 from tracer.model.watch import (
@@ -64,10 +65,10 @@ class Node:
             )
         )  # fmt: skip
 
-    def recorded(self, kind: Kind, reason: str | None = None) -> None:
+    def recorded(self, kind: Kind, reason: str | None = None, at: Device = Device.UPLINK) -> None:
         freed = kind is Kind.FREED
         seen = Observation(
-            node=self.name, device=Device.UPLINK,
+            node=self.name, device=at,
             direction=Direction.FREED if freed else Direction.IN,
             ifindex=2, ifname="eth0", netns=1, skb=1, time_ns=self.now + S // 2, length=100,
             gso_size=0, ethernet=True, headers=b"",
@@ -93,6 +94,21 @@ def test_a_deviation_stands_from_its_record_until_the_first_second_of_good_packe
     assert node.ledger.deviating()[0].packets == 11
     node.second(ALL_IN, 1)
     assert node.ledger.deviating() == ()
+
+
+def test_what_enters_the_bridge_leaves_the_node() -> None:
+    node = Node("node-b", "node-a", A_NET)
+    node.recorded(Kind.PLAIN, at=Device.BRIDGE)
+    assert node.ledger.deviating()[0].direction is Direction.OUT
+
+
+def test_a_deviation_ended_soon_after_the_last_that_was_recorded() -> None:
+    node = Node("node-b", "node-a", A_NET)
+    node.recorded(Kind.VNI)
+    node.second(("uplink_in",), 10, {Kind.VNI: 10})
+    assert node.ledger.deviating()[0].last_ns == node.now - S // 2 + EVERY_NS
+    node.second(("uplink_in",), 10, {Kind.VNI: 10})
+    assert node.ledger.deviating()[0].last_ns == node.now, "none was recorded since"
 
 
 def test_a_deviation_of_which_nobody_sends_any_more_is_let_go() -> None:

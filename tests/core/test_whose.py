@@ -48,3 +48,12 @@ def test_a_subnet_that_another_has_taken_over_stays_its_own() -> None:
     made = whose(lease("node-b", "10.244.2.0/24"), lease("node-c", "10.244.2.0/24"))
     made.hold({"node-b": []})
     assert made.of("10.244.2.2") == ("node-c", "10.244.2.0/24")
+    made.hold({"node-c": []})
+    assert made.of("10.244.2.2") == NOBODY
+
+
+def test_a_subnet_that_two_leased_is_the_first_ones_again_when_the_second_gives_it_up() -> None:
+    made = whose(lease("node-b", "10.244.2.0/24"), lease("node-c", "10.244.2.0/24"))
+    made.hold({"node-c": [lease("node-c", "10.244.3.0/24")]})
+    assert made.of("10.244.2.2") == ("node-b", "10.244.2.0/24")
+    assert made.of("10.244.3.2") == ("node-c", "10.244.3.0/24")

@@ -6,11 +6,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple, TypeAlias
 
-from tracer.core.held import Held
+from tracer.core.held import EVERY_NS, Held
 from tracer.model.packet import Net
-
-EVERY_NS = 100_000_000
-"""At most ten records a second of one kind and peer."""
 
 MOST_INDEXED = 1 << 16
 """Subnets that a network has room for, where they are told by number: 512 KB of the kernel's."""

@@ -9,12 +9,15 @@ from functools import cached_property, lru_cache
 
 from msgspec.structs import replace
 
+from tracer.core.decode import decode
 from tracer.core.leases import NetConfRead, leases, net_conf
+from tracer.core.sightings import USUAL_PORTS
 from tracer.core.tables import Tables
 from tracer.model.bundle import AgentEnd, Bundle
 from tracer.model.cluster import FlannelPod, Node, Pod
 from tracer.model.lease import Lease
-from tracer.model.packet import Ip, Net
+from tracer.model.observation import Observation
+from tracer.model.packet import Ip, Net, Packet
 from tracer.model.state import Link, NodeState
 
 DEFAULT_VNI = 1
@@ -131,6 +134,13 @@ class Facts:
     def flannel_pod(self, node: str) -> FlannelPod | None:
         """The pod that runs flanneld on a node."""
         return self._flannel.get(node)
+
+    def packet(self, seen: Observation | None) -> Packet | None:
+        """What was recorded, as far as it can be read; None: nothing was."""
+        if seen is None:
+            return None
+        own = (self.net_conf.port,) if self.net_conf is not None else ()
+        return decode(seen, frozenset((*USUAL_PORTS, *own)))
 
     def api_node(self, name: str) -> Node | None:
         """A Node object."""

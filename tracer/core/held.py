@@ -14,6 +14,10 @@ USUAL_PORTS = (4789, 8472)
 """IANA's, which is also that of flannel on Windows, and the Linux kernel's."""
 
 
+EVERY_NS = 100_000_000
+"""At most ten records a second of one kind and peer."""
+
+
 class HeldPeer(Record, frozen=True, kw_only=True):
     """One peer's lease in one family, as the programs know it."""
 

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from tracer.core.held import EVERY_NS
+from tracer.core.whose import leaves
 from tracer.model.observation import Direction
 from tracer.model.packet import Net
 from tracer.model.watch import (
@@ -92,7 +94,7 @@ class Ledger:
                 known = self._began(peer, kind, seen.time_ns)
             self._deviating[key] = replace(
                 known,
-                direction=seen.direction,
+                direction=Direction.OUT if leaves(seen) else Direction.IN,
                 ifname=seen.ifname,
                 seen=seen,
                 last_ns=max(known.last_ns, seen.time_ns),
@@ -120,7 +122,8 @@ class Ledger:
             known = self._deviating.get(key)
             if packets:
                 known = known or self._began(peer, kind, since)
-                self._deviating[key] = replace(known, packets=known.packets + packets, last_ns=now)
+                last = max(known.last_ns, _last(known, since, now))
+                self._deviating[key] = replace(known, packets=known.packets + packets, last_ns=last)
             elif known is not None and known.last_ns <= since and _good(known, added):
                 del self._deviating[key]
 
@@ -190,6 +193,12 @@ class Ledger:
             if self._well.get(drop, 0) >= GOT_ON or now - dropping.last_ns > FORGOTTEN_NS:
                 del self._dropping[drop]
                 self._well.pop(drop, None)
+
+
+def _last(known: Deviating, since: int, now: int) -> int:
+    """When the last one of the period was: soon after the last that was recorded, if any was."""
+    recorded = known.seen.time_ns if known.seen is not None else 0
+    return min(recorded + EVERY_NS, now) if recorded > since else now
 
 
 def _good(known: Deviating, added: PeerCounts) -> bool:

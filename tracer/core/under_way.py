@@ -1,11 +1,14 @@
 """A changed lease on its way to the tables and the programs: what is seen meanwhile is no fault."""
 
 from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address, ip_network
 
+from tracer.core.decode import decode
 from tracer.core.promised import without_promised
 from tracer.model.lease import Lease
+from tracer.model.observation import Direction
 from tracer.model.state import NodeState
-from tracer.model.watch import Deviating
+from tracer.model.watch import Deviating, Kind
 
 SETTLES_NS = 500_000_000
 """flanneld writes within milliseconds of a change, the programs know of it a moment later. A fault
@@ -44,9 +47,30 @@ class UnderWay:
         leases = [lease for node in sorted(fresh) for lease in leases_of(node)]
         return without_promised(state, leases, fresh)
 
-    def over(self, pieces: Iterable[Deviating]) -> Iterator[Deviating]:
-        """Those that are more than that. `pieces`: with their times by the same clock."""
+    def over(
+        self,
+        pieces: Iterable[Deviating],
+        leases_of: Callable[[str], Iterable[Lease]],
+        ports: frozenset[int],
+    ) -> Iterator[Deviating]:
+        """Those that are more than that. `pieces`: with their times by the same clock.
+
+        `ports`: those of VXLAN.
+        """
         for one in pieces:
-            changed = self._changed.get(one.peer) if one.peer is not None else None
-            if changed is None or one.last_ns > changed + SETTLES_NS:
+            since = one.last_ns - SETTLES_NS
+            if one.kind is Kind.NO_LEASE:
+                fresh = (node for node, changed in self._changed.items() if changed >= since)
+                if not _leased(one, ports, (lease for node in fresh for lease in leases_of(node))):
+                    yield one
+            elif one.peer is None or self._changed.get(one.peer, since - 1) < since:
                 yield one
+
+
+def _leased(one: Deviating, ports: frozenset[int], leases: Iterable[Lease]) -> bool:
+    """The address is somebody's by now."""
+    inner = decode(one.seen, ports).inner if one.seen is not None else None
+    if inner is None:
+        return False
+    address = ip_address(inner.dst if one.direction is Direction.OUT else inner.src)
+    return any(lease.pod_cidr and address in ip_network(lease.pod_cidr) for lease in leases)

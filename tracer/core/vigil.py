@@ -207,8 +207,7 @@ class Vigil:
 
     def segment(self, now: int, at: str) -> Bundle:
         """The same with the packets that were recorded since the last one."""
-        own = (self.known.conf.port,) if self.known.conf is not None else ()
-        cut = self._kept.cut(self._offsets.now, frozenset({*USUAL_PORTS, *own}))
+        cut = self._kept.cut(self._offsets.now, self._ports())
         bundle = self.bundle(now, at)
         watched = replace(self._watched(now), sampled=cut.sampled, aside=cut.aside)
         return replace(bundle, observations=cut.observations, watched=watched)
@@ -263,7 +262,12 @@ class Vigil:
         every = (
             self._moved(of.node, one) for of in self.ledgers.values() for one in of.deviating()
         )
-        return self._under_way.over(every)
+        return self._under_way.over(every, self.known.leases_of, self._ports())
+
+    def _ports(self) -> frozenset[int]:
+        """Those of VXLAN."""
+        own = (self.known.conf.port,) if self.known.conf is not None else ()
+        return frozenset({*USUAL_PORTS, *own})
 
     def _moved(self, node: str, one: Timed) -> Timed:
         """By our clock."""

@@ -18,13 +18,16 @@ from tests.core.examine.watching import (
     dropping,
     frame,
     gap,
+    moment,
     on_wire,
     recorded,
     watched,
 )
+from tracer.core.examine import examine
 from tracer.model.cluster import ClusterState
 from tracer.model.diagnosis import Finding, Severity
 from tracer.model.observation import Observation
+from tracer.model.request import CheckRequest
 from tracer.model.state import NodeState
 from tracer.model.watch import Deviating, Dropping, Gap, Happening, Kind
 
@@ -212,6 +215,25 @@ def test_packets_to_a_node_whose_lease_is_ignored_name_that_node() -> None:
     assert ("annotations-missing", B) in {
         (finding.rule, finding.node) for finding in watched(one, known=known).findings
     }
+
+
+def test_packets_for_a_pod_whose_node_got_no_pod_cidr_need_not_wait_for_one_to_come() -> None:
+    young = replace(api_node(B), annotations={}, pod_cidrs=(), created="2026-11-23T03:11:57Z")
+    known = cluster(nodes={B: young})
+    bare = without_fdb(without_route(state(A), "10.244.2.0/24"), mac(B))
+    one = deviating(Kind.NO_LEASE, OUT, recorded(frame(A, B), A, OUT), peer=None, subnet=None)
+
+    def told(*evidence: Deviating) -> set[str]:
+        read = moment(*evidence, tables=bare, known=known)
+        both = replace(read, check=CheckRequest(nodes=(A, B)), nodes={**read.nodes, B: state(B)})
+        return {finding.rule for finding in examine(both).findings}
+
+    assert told() == set()
+    assert told(one) == {"podcidr-not-assigned"}
+
+
+def test_what_deviates_from_a_lease_that_went_meanwhile_is_nobodys_fault() -> None:
+    assert watched(replace(WRONG_MAC, peer=None, subnet=None)).findings == ()
 
 
 NO_DROPS = {

@@ -13,7 +13,7 @@ from tracer.core.examine.explaining import (
     TWINS,
 )
 from tracer.core.examine.meaning import Meaning, vtep_name
-from tracer.core.examine.quote import AT, S, packet_of
+from tracer.core.examine.quote import AT, S
 from tracer.core.facts import Facts
 from tracer.model.diagnosis import Severity
 from tracer.model.observation import Device, Drop
@@ -47,7 +47,7 @@ _A_POLICY_MAY = ("NETFILTER_DROP", "TC_INGRESS", "TC_EGRESS", "XDP")
 def of_dropping(facts: Facts, one: Dropping) -> Meaning | None:
     """None: no fault. They had come to where they were to go, or the sender was told."""
     drop = Drop(reason=one.reason, caller=one.caller)
-    packet = packet_of(facts, one.seen)
+    packet = facts.packet(one.seen)
     reason = next((name for name in BY_REASON if freed_for(drop, name)), one.reason) or ""
     if _used_up(drop, packet) or _in_a_pod(facts, one):
         return None

@@ -17,7 +17,6 @@ from tracer.core.examine.explaining import (
     TWINS,
     UNPUBLISHED,
 )
-from tracer.core.examine.quote import packet_of
 from tracer.core.facts import Facts, MissingFact
 from tracer.core.leases import VXLAN
 from tracer.model.diagnosis import Severity
@@ -57,7 +56,7 @@ class _Seen:
         self.here = one.node
         self.peer = one.peer or one.node
         self.leaves = one.direction is not Direction.IN
-        packet = packet_of(facts, one.seen)
+        packet = facts.packet(one.seen)
         self.inner: Inner | None = packet.inner if packet is not None else None
         self.outer: Outer | None = packet.outer if packet is not None else None
         inside = self.inner.dst if self.inner is not None else one.subnet or ""
@@ -77,6 +76,14 @@ class _Seen:
         if mac is None:
             return None
         return next((one.node for one in self.facts.leases if one.vtep_mac == mac), None)
+
+    @property
+    def home(self) -> str | None:
+        """The node of the pod that the packet goes to or comes from, by the API."""
+        if self.inner is None:
+            return None
+        end = self.inner.dst if self.leaves else self.inner.src
+        return next((one.node for one in self.facts.bundle.cluster.pods if end in one.ips), None)
 
     def pod_owner(self, ip: Ip | None) -> Lease | None:
         """The lease in whose subnet an address lies."""
@@ -103,6 +110,8 @@ def of_deviating(facts: Facts, one: Deviating) -> Meaning | None:
     tell = _BY_KIND.get(one.kind)
     if tell is None:
         return None
+    if one.peer is None and one.kind is not Kind.NO_LEASE:
+        return None  # whoever it was held against leases nothing any more
     seen = _Seen(facts, one)
     if _is_as_leased(seen, one.kind):
         return None
@@ -112,7 +121,7 @@ def of_deviating(facts: Facts, one: Deviating) -> Meaning | None:
         node=told.node,
         sentence=told.sentence,
         named_by=NAMED_BY[one.kind],
-        there=frozenset((seen.here, seen.peer, told.node)),
+        there=frozenset((seen.here, seen.peer, told.node, seen.home or told.node)),
         also=told.also,
         severity=told.severity,
         device=device_of(told.rule, seen.vtep),
@@ -278,6 +287,9 @@ def _no_lease(seen: _Seen) -> _Told:
     if owner is not None and owner.defect is not None:
         sentence = f"Packets at {seen.here} {verb} pods of {owner.node}, whose lease peers ignore."
         return _Told(UNPUBLISHED, owner.node, sentence, (), Severity.WARNING)
+    if seen.home not in (None, seen.here):
+        sentence = f"Packets at {seen.here} {verb} pods of {seen.home}, which leases no address."
+        return _Told(UNPUBLISHED, str(seen.home), sentence, ("podcidr-not-assigned",))
     sentence = f"Packets at {seen.here} {verb} addresses of the pods' network that no node leases."
     rules = (LEFTOVER, UNPUBLISHED)
     first, *rest = rules if seen.leaves else rules[::-1]

@@ -1,8 +1,6 @@
 """Traffic as lines of evidence: how many, where, since when, and the last packet as it was."""
 
-from tracer.core.decode import decode
 from tracer.core.facts import Facts
-from tracer.core.held import USUAL_PORTS
 from tracer.model.diagnosis import Evidence
 from tracer.model.observation import Observation
 from tracer.model.packet import Packet
@@ -34,17 +32,10 @@ AT = {
 """Hooks, as evidence says devices and directions."""
 
 
-def packet_of(facts: Facts, seen: Observation | None) -> Packet | None:
-    """What was recorded, as far as it can be read; None: nothing was."""
-    if seen is None:
-        return None
-    conf = facts.net_conf
-    return decode(seen, frozenset((*USUAL_PORTS, *((conf.port,) if conf is not None else ()))))
-
-
 def deviating(facts: Facts, one: Deviating) -> tuple[Evidence, ...]:
     """How packets deviate, and the last that did."""
-    at = " ".join(part for part in (one.node, one.ifname, one.direction.value) if part)
+    way = one.seen.direction if one.seen is not None else one.direction
+    at = " ".join(part for part in (one.node, one.ifname, way.value) if part)
     return (
         Evidence(
             label="traffic",
@@ -99,7 +90,7 @@ def wire(packet: Packet) -> str:
 
 
 def _last(facts: Facts, seen: Observation | None) -> tuple[Evidence, ...]:
-    packet = packet_of(facts, seen)
+    packet = facts.packet(seen)
     if packet is None or seen is None:
         return ()
     where = " ".join(part for part in (seen.node, seen.ifname, seen.direction.value) if part)

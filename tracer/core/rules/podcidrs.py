@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tracer.core.case import MissingFact, WayView
 from tracer.core.controller import controller_managers
+from tracer.core.facts import Facts
 from tracer.core.leases import NetConfRead
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.allocation import (
@@ -26,7 +27,8 @@ from tracer.core.views import ClusterView
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device, Direction
-from tracer.model.packet import Net
+from tracer.model.packet import Ip, Net
+from tracer.model.watch import Kind
 
 STEP = Step.CLUSTER
 
@@ -44,8 +46,9 @@ def podcidr_not_assigned(view: ClusterView) -> Finding | None:
     found = _all_unassigned(view)
     stopped = view.stopped_way(lambda way, _: _without_overlay(set(found), way))
     if stopped is None or view.facts.bundle.request is None:
-        # No packet was seen to end for want of one that may come any moment.
-        found = {name: one for name, one in found.items() if not _may_still_come(view, name)}
+        # Without a packet that ends for want of one: it may come any moment.
+        wait = {one for one in found if _may_still_come(view, one)} - _wanting(view.facts)
+        found = {name: one for name, one in found.items() if name not in wait}
     if not found:
         return None
     nodes = list(found)
@@ -115,6 +118,18 @@ def _unassigned(view: ClusterView, name: str, family: int) -> bool:
         return False
     managed = any(lease.defect is None and lease.family == family for lease in facts.leases)
     return managed or facts.net_conf is not None
+
+
+def _wanting(facts: Facts) -> set[str]:
+    """Nodes for whose pods a watch sees packets, and nobody leases their addresses."""
+    watched = facts.bundle.watched
+    ends: set[Ip] = set()
+    for one in watched.deviating if watched is not None else ():
+        packet = facts.packet(one.seen) if one.kind is Kind.NO_LEASE else None
+        if packet is not None and packet.inner is not None:
+            ends |= {packet.inner.src, packet.inner.dst}
+    pods = facts.bundle.cluster.pods
+    return {pod.node for pod in pods if pod.node is not None and not ends.isdisjoint(pod.ips)}
 
 
 def _may_still_come(view: ClusterView, name: str) -> bool:
