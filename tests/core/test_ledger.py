@@ -171,6 +171,19 @@ class Both:
             self.gaps.take(node, ledgers, subnets, self.offsets)
 
 
+def test_what_was_counted_as_nobodys_while_a_lease_changed_is_not_missing() -> None:
+    both = Both()
+    for arrived in (10,) * 4:
+        both.second(10, arrived)
+    both.gaps.learn(both.a.now, ["node-a"])
+    for arrived in (0, 0, *(10,) * 6):
+        both.second(10, arrived)
+        assert both.gaps.gaps() == ()
+    for arrived in (0,) * 3:
+        both.second(10, arrived)
+    assert both.gaps.gaps(), "what is lost after that is told"
+
+
 def test_no_packet_is_missing_while_it_may_be_under_way() -> None:
     both = Both()
     for sent, arrived in ((100, 60), (100, 110), (5000, 300), (0, 4830)):

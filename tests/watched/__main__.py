@@ -10,7 +10,7 @@ import sys
 import time
 
 from tests.lab.universe import Universe
-from tests.watched.rounds import CLOSES_S, OPENS_S, SELDOM_S, UNSEEN, Round, round_of
+from tests.watched.rounds import CLOSES_S, OPENS_S, UNSEEN, Round, round_of, waits_s
 from tests.watched.watched import watched
 from tracer.lab.faults import FAULTS
 from tracer.lab.shape import PLAIN
@@ -33,8 +33,7 @@ def judged(one: Round) -> str:
         return "its name did not open"
     if one.closed_s is None:
         return f"it did not close: {'; '.join(one.left)}"
-    opens = OPENS_S + (SELDOM_S if one.fault in UNSEEN else 0.0)
-    closes = CLOSES_S + (SELDOM_S if one.fault in UNSEEN else 0.0)
+    opens, closes = OPENS_S + waits_s(one.fault), CLOSES_S + waits_s(one.fault)
     if one.opened_s > BUSY * opens:
         return f"opened later than {opens:g} s, {BUSY:g} times over"
     if one.closed_s > BUSY * closes:

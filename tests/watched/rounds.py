@@ -17,11 +17,13 @@ UNSEEN = {
     "br-netfilter-off": "a switch changes; only a Service's packets within one node are hit",
     "rules-flushed": "rules go; only packets that leave the cluster are hit",
     "masq-pod-to-pod": "a rule comes; packets arrive all the same",
+    "podcidr-not-assigned": "a node that has joined may be given its pod CIDR for a minute",
 }
 """The kernel has no news of these, and pod-to-pod traffic is not hit: the half-minute's look finds
-them."""
+them. Or traffic alone does not tell one from what mends itself."""
 
 SELDOM_S = 30.0
+LATE_S = {"podcidr-not-assigned": 60.0}
 PATIENCE_S = 10.0
 """More than what is to be reached: the machine may be busy. Times are judged by the report."""
 
@@ -40,12 +42,17 @@ class Round(NamedTuple):
     """Sentences of what did not close."""
 
 
+def waits_s(fault: str) -> float:
+    """How much longer it may take to open, and to close."""
+    return LATE_S.get(fault, SELDOM_S if fault in UNSEEN else 0.0)
+
+
 def round_of(watch: Watched, fault: str) -> Round:
     """Inject it, wait for its name, mend it, wait until nothing is open."""
     first = len(watch.said)
     watch.lab.lab("inject", fault)
     injected = time.monotonic()
-    patience = (SELDOM_S if fault in UNSEEN else 0.0) + PATIENCE_S
+    patience = waits_s(fault) + PATIENCE_S
     named = watch.until(lambda: bool(_named(watch.said[first:], fault)), patience)
     opened = _named(watch.said[first:], fault)[0].at - injected if named else None
     watch.rest(2.0)

@@ -32,9 +32,14 @@ class Expectation(Record, frozen=True, kw_only=True):
     """Where each part stands, such as `lease of node-b (spec.podCIDR)`."""
 
 
+def promises(lease: Lease) -> bool:
+    """Whether flannel's peers make anything of it."""
+    return lease.pod_cidr is not None and lease.defect is None and lease.backend_type == VXLAN
+
+
 def expectation(lease: Lease) -> Expectation | None:
     """None: the lease promises nothing that a table could hold."""
-    if lease.pod_cidr is None or lease.defect is not None or lease.backend_type != VXLAN:
+    if lease.pod_cidr is None or not promises(lease):
         return None
     # as leases have it, the network's own address is in it: 5,000 of them are read again and again
     gateway = lease.pod_cidr.partition("/")[0]

@@ -23,6 +23,10 @@ GUESSES = 3
 READINGS = 8
 """Of the sender's counter that are remembered: the receiver may be heard seconds later."""
 
+SETTLES_NS = 2_000_000_000
+"""After a change of a node's lease: meanwhile one node counts its packets as nobody's, and another
+as its."""
+
 FORGOTTEN_NS = 120_000_000_000
 """Without traffic nobody can say."""
 
@@ -89,6 +93,12 @@ class _Count:
                 self.first = self.most = self.known = min(self._guesses)
                 self.found_out = True
 
+    def rest(self) -> None:
+        """Begin anew: what was missing until now is no news."""
+        self.sent.clear()
+        self.arrived, self.found_out, self.missing = None, False, 0
+        self._guesses.clear()
+
     def look(self, arrived: int, now: int, period: int) -> None:
         """The receiver's counter was read now, by our clock."""
         earlier = [passed for time, passed in self.sent if time <= now - TRANSIT_NS]
@@ -122,6 +132,8 @@ class Gaps:
         """Node -> peers whose packets moved in its last period."""
         self._heard: set[str] = set()
         """Nodes that counted before."""
+        self._changed: dict[str, int] = {}
+        """When whose lease became another one."""
 
     def forget(self, node: str) -> None:
         """Its counters begin anew."""
@@ -133,6 +145,10 @@ class Gaps:
             if node not in (pair.sender, pair.receiver)
         }
         self._joined = {two: counts for two, counts in self._joined.items() if node not in two}
+
+    def learn(self, now: int, nodes: Iterable[str]) -> None:
+        """Their leases are others now."""
+        self._changed |= dict.fromkeys(nodes, now)
 
     def take(
         self,
@@ -152,6 +168,7 @@ class Gaps:
         moved = frozenset(ledger.moved)
         recent, self._moved[node] = moved | self._moved.get(node, frozenset()), moved
         recent |= self._missed(node)
+        self._rest(now)
         within = tuple(_within(node, recent))
         for pair in (*within, *_between((node,), ledgers, subnets)):
             passed = _total(ledger, (pair.peer, pair.sees), pair.after)
@@ -167,6 +184,16 @@ class Gaps:
             # it rests: what it begins with again is what it has counted until now
             if not self._counts[pair].missing:
                 del self._counts[pair]
+
+    def _rest(self, now: int) -> None:
+        """What two nodes count with one lease and with another is not compared."""
+        for two, counts in self._joined.items() if self._changed else ():
+            if not two.isdisjoint(self._changed):
+                for count in counts:
+                    count.rest()
+        self._changed = {
+            node: since for node, since in self._changed.items() if now < since + SETTLES_NS
+        }
 
     def _missed(self, node: str) -> frozenset[Peer]:
         """Peers of whose packets some are missing within the node."""

@@ -106,6 +106,7 @@ class Vigil:
         whose = {one.node for change in changes for one in change if one is not None}
         if self.settled:
             self._under_way.learn(now, whose)
+            self.gaps.learn(now, whose)
         news = changes if self.settled else ()
         told = (lease_changed(now, change.before, change.now) for change in news)
         self._happen(API, [event for event in told if event is not None])

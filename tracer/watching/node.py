@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from tracer.collect.closing import Closing
 from tracer.collect.notices import Notice, Notices
 from tracer.collect.points import points
+from tracer.core.expect import promises
 from tracer.core.happened import Teller
 from tracer.core.held import USUAL_PORTS
 from tracer.core.known import Known, LeaseChange
@@ -203,7 +204,8 @@ class NodeWatch(Closing):
     def _learn(self, changes: Iterable[LeaseChange]) -> None:
         names = {one.node for change in changes for one in change if one is not None}
         now = {name: self._known.leases_of(name) for name in names}
-        self._whose.hold(now)
+        # as the programs have it: what peers ignore is nobody's
+        self._whose.hold({name: filter(promises, leases) for name, leases in now.items()})
         if self._mirror is not None:
             self._mirror.hold(time.monotonic_ns(), now)
         if self._teller is not None:
