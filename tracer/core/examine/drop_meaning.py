@@ -12,8 +12,9 @@ from tracer.core.examine.explaining import (
     STALE,
     TWINS,
 )
-from tracer.core.examine.meaning import Meaning, vtep_name
+from tracer.core.examine.meaning import Meaning
 from tracer.core.examine.quote import AT, S
+from tracer.core.examine.seen import vtep_name
 from tracer.core.facts import Facts
 from tracer.model.diagnosis import Severity
 from tracer.model.observation import Device, Drop

@@ -1,14 +1,12 @@
 """What packets that deviate from the leases mean: where the cause sits, and what it may be."""
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 from tracer.core.examine.explaining import (
     ANNOTATION,
     CHANGED_MAC,
     DEAD,
-    HALF,
     LIVE,
     MOVED,
     NAMED_BY,
@@ -17,12 +15,10 @@ from tracer.core.examine.explaining import (
     TWINS,
     UNPUBLISHED,
 )
+from tracer.core.examine.seen import Seen
 from tracer.core.facts import Facts, MissingFact
 from tracer.core.leases import VXLAN
 from tracer.model.diagnosis import Severity
-from tracer.model.lease import Lease
-from tracer.model.observation import Direction
-from tracer.model.packet import Inner, Ip, Mac, Outer
 from tracer.model.watch import Deviating, Kind
 
 LOST, LEFTOVER = "routes-lost", "stale-route-deleted-node"
@@ -48,55 +44,6 @@ class Meaning(NamedTuple):
     """False: without a finding of the tables it is none."""
 
 
-class _Seen:
-    """A deviation with what its last packet says."""
-
-    def __init__(self, facts: Facts, one: Deviating) -> None:
-        self.facts = facts
-        self.here = one.node
-        self.peer = one.peer or one.node
-        self.leaves = one.direction is not Direction.IN
-        packet = facts.packet(one.seen)
-        self.inner: Inner | None = packet.inner if packet is not None else None
-        self.outer: Outer | None = packet.outer if packet is not None else None
-        inside = self.inner.dst if self.inner is not None else one.subnet or ""
-        self.family = 6 if ":" in inside else 4
-        self.vtep = vtep_name(facts, self.here, self.family)
-        leases = {one.family for one in facts.leases if one.node == self.peer}
-        self.both: tuple[str, ...] = (HALF,) if len(leases) > 1 else ()
-
-    def lease(self, node: str) -> Lease | None:
-        try:
-            return self.facts.lease(node, self.family)
-        except MissingFact:
-            return None
-
-    def mac_owner(self, mac: Mac | None) -> str | None:
-        """The node whose lease has the MAC."""
-        if mac is None:
-            return None
-        return next((one.node for one in self.facts.leases if one.vtep_mac == mac), None)
-
-    @property
-    def home(self) -> str | None:
-        """The node of the pod that the packet goes to or comes from, by the API."""
-        if self.inner is None:
-            return None
-        end = self.inner.dst if self.leaves else self.inner.src
-        return next((one.node for one in self.facts.bundle.cluster.pods if end in one.ips), None)
-
-    def pod_owner(self, ip: Ip | None) -> Lease | None:
-        """The lease in whose subnet an address lies."""
-        if ip is None:
-            return None
-        address = ip_address(ip)
-        for one in self.facts.leases:
-            cidr = one.pod_cidr if one.family == address.version else None
-            if cidr is not None and address in ip_network(cidr):
-                return one
-        return None
-
-
 class _Told(NamedTuple):
     rule: str
     node: str
@@ -112,7 +59,7 @@ def of_deviating(facts: Facts, one: Deviating) -> Meaning | None:
         return None
     if one.peer is None and one.kind is not Kind.NO_LEASE:
         return None  # whoever it was held against leases nothing any more
-    seen = _Seen(facts, one)
+    seen = Seen(facts, one)
     if _is_as_leased(seen, one.kind):
         return None
     told = tell(seen)
@@ -128,7 +75,7 @@ def of_deviating(facts: Facts, one: Deviating) -> Meaning | None:
     )
 
 
-def _is_as_leased(seen: _Seen, kind: Kind) -> bool:
+def _is_as_leased(seen: Seen, kind: Kind) -> bool:
     """What deviated is as the peer's lease has it: that has changed, and the kernel held the packet
 
     against the one before.
@@ -147,17 +94,6 @@ def _is_as_leased(seen: _Seen, kind: Kind) -> bool:
     }.get(kind, "")
 
 
-def vtep_name(facts: Facts, node: str, family: int) -> str:
-    """flannel's device on a node, as it is called there or would be."""
-    try:
-        link = facts.vtep(node, family)
-    except MissingFact:
-        link = None
-    if link is not None:
-        return link.ifname
-    return f"{'flannel-v6' if family == 6 else 'flannel'}.{facts.vni}"
-
-
 _WITHOUT_DEVICE = frozenset({UNPUBLISHED, "backend-type-mixed", "directrouting-asymmetric"})
 
 
@@ -166,7 +102,7 @@ def device_of(rule: str, vtep: str) -> str | None:
     return None if rule in _WITHOUT_DEVICE else vtep
 
 
-def _peer_mac(seen: _Seen) -> _Told:
+def _peer_mac(seen: Seen) -> _Told:
     return _Told(
         STALE,
         seen.here,
@@ -175,7 +111,7 @@ def _peer_mac(seen: _Seen) -> _Told:
     )
 
 
-def _own_mac(seen: _Seen) -> _Told:
+def _own_mac(seen: Seen) -> _Told:
     mac = seen.inner.dst_mac if seen.inner is not None else None
     meant = seen.pod_owner(seen.inner.dst if seen.inner is not None else None)
     own = seen.lease(seen.here)
@@ -197,7 +133,7 @@ def _own_mac(seen: _Seen) -> _Told:
     return _Told(STALE, seen.peer, sentence, (ANNOTATION, *seen.both))
 
 
-def _sender_mac(seen: _Seen) -> _Told:
+def _sender_mac(seen: Seen) -> _Told:
     owner = seen.mac_owner(seen.inner.src_mac if seen.inner is not None else None)
     if owner not in (None, seen.peer):
         sentence = f"Frames of {seen.peer} come in at {seen.here} with the VtepMAC of {owner}."
@@ -206,7 +142,7 @@ def _sender_mac(seen: _Seen) -> _Told:
     return _Told(ANNOTATION, seen.peer, sentence, (CHANGED_MAC, TWINS))
 
 
-def _outer_dst(seen: _Seen) -> _Told:
+def _outer_dst(seen: Seen) -> _Told:
     dst = seen.outer.dst if seen.outer is not None else None
     if not seen.leaves:
         sentence = (
@@ -224,7 +160,7 @@ def _outer_dst(seen: _Seen) -> _Told:
     return _Told(DEAD, seen.here, sentence, (LIVE, *seen.both))
 
 
-def _outer_src(seen: _Seen) -> _Told:
+def _outer_src(seen: Seen) -> _Told:
     if seen.leaves:
         sentence = f"Frames of {seen.here} leave from another address than {seen.vtep} there has."
         return _Told(MOVED, seen.here, sentence, ("masq-pod-to-pod",))
@@ -234,7 +170,7 @@ def _outer_src(seen: _Seen) -> _Told:
     return _Told(MOVED, seen.peer, sentence, ("public-ip-nat", "wrong-interface"))
 
 
-def _vni(seen: _Seen) -> _Told:
+def _vni(seen: Seen) -> _Told:
     own = seen.lease(seen.here)
     odd = seen.here if own is not None and own.vni not in (None, seen.facts.vni) else seen.peer
     if seen.leaves:
@@ -246,7 +182,7 @@ def _vni(seen: _Seen) -> _Told:
     return _Told("vni-mismatch", odd, sentence)
 
 
-def _port(seen: _Seen) -> _Told:
+def _port(seen: Seen) -> _Told:
     if seen.leaves:
         sentence = f"{seen.here} sends VXLAN to {seen.peer} by another UDP port than its own."
         return _Told("port-mismatch", seen.here, sentence)
@@ -256,7 +192,7 @@ def _port(seen: _Seen) -> _Told:
     return _Told("port-mismatch", odd, sentence)
 
 
-def _own_port(seen: _Seen) -> int | None:
+def _own_port(seen: Seen) -> int | None:
     try:
         link = seen.facts.vtep(seen.here, seen.family)
     except MissingFact:
@@ -264,7 +200,7 @@ def _own_port(seen: _Seen) -> int | None:
     return link.vxlan.port if link is not None and link.vxlan is not None else None
 
 
-def _plain(seen: _Seen) -> _Told:
+def _plain(seen: Seen) -> _Told:
     if seen.leaves:
         sentence = f"{seen.here} sends packets for pods of {seen.peer} without VXLAN."
         return _Told(LOST, seen.here, sentence, tuple(one for one in BARE if one != LOST))
@@ -279,7 +215,7 @@ def _plain(seen: _Seen) -> _Told:
     return _Told(first, seen.peer, sentence, tuple(others))
 
 
-def _no_lease(seen: _Seen) -> _Told:
+def _no_lease(seen: Seen) -> _Told:
     """Pods may probe any address: a warning, until more is known."""
     inner = seen.inner
     end = (inner.dst if seen.leaves else inner.src) if inner is not None else None
@@ -298,7 +234,7 @@ def _no_lease(seen: _Seen) -> _Told:
     return _Told(first, node, sentence, tuple(rest), Severity.WARNING)
 
 
-_BY_KIND: Mapping[Kind, Callable[[_Seen], _Told]] = {
+_BY_KIND: Mapping[Kind, Callable[[Seen], _Told]] = {
     Kind.NO_LEASE: _no_lease,
     Kind.PEER_MAC: _peer_mac,
     Kind.OWN_MAC: _own_mac,

@@ -12,7 +12,8 @@ from tracer.core.examine.advice import Fault, advice
 from tracer.core.examine.asking import NAMELESS, in_order
 from tracer.core.examine.drop_meaning import of_dropping, of_gap
 from tracer.core.examine.explaining import UNPUBLISHED
-from tracer.core.examine.meaning import Meaning, of_deviating, vtep_name
+from tracer.core.examine.meaning import Meaning, of_deviating
+from tracer.core.examine.seen import vtep_name
 from tracer.core.facts import Facts
 from tracer.model.diagnosis import Evidence, Finding, Severity
 
