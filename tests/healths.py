@@ -11,7 +11,9 @@ from tracer.model.message import PROTOCOL
 from tracer.recording.rounds import RIGHTS
 
 YES = Try(worked=True)
-CAPABILITIES = ("BPF", "NET_ADMIN", "NET_RAW", "PERFMON", "SYSLOG", "SYS_ADMIN", "SYS_PTRACE")
+CAPABILITIES = (
+    "BPF", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "PERFMON", "SYSLOG", "SYS_ADMIN", "SYS_PTRACE",
+)  # fmt: skip
 ASKED = Asked(version="0.1.0", rights=RIGHTS)
 
 SOUND = Health(

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from tests.builders import CNI0, ETH0, FLANNEL, VETH, cluster, mac, state, underlay
+from tests.builders import CNI0, ETH0, FLANNEL, VETH, cluster, mac, state, underlay, veth_name
 from tracer.core.happened import Entry, Teller, flanneld_changed, lease_changed
 from tracer.core.leases import leases
 from tracer.model.cluster import FlannelPod
@@ -90,8 +90,14 @@ def test_of_a_device_what_is_another_is_told(teller: Teller) -> None:
 
 
 def test_pods_devices_come_and_go_unsaid(teller: Teller) -> None:
-    veth = next(one for one in state(A).links if one.kind == "veth")
+    before = state(A)
+    veth = next(one for one in before.links if one.ifname == veth_name(A))
     assert said(teller, replace(veth, ifindex=99)) is None
+    its = Address(ifindex=veth.ifindex, ip="fe80::1", prefix_length=64, scope="link")
+    teller.see(replace(before, addresses=(*before.addresses, its)))
+    assert not teller.is_nodes(veth), "the kernel gives each device a link-local address"
+    assert said(teller, replace(veth, up=False)) == f"{veth.ifname} was set down"
+    assert said(teller, veth, gone=True) is None
 
 
 def test_addresses_and_rules(teller: Teller) -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 CAPABILITIES = {
-    "NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21,
+    "NET_BROADCAST": 11, "NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21,
     "SYSLOG": 34, "PERFMON": 38, "BPF": 39,
 }  # fmt: skip
 LAST = 63

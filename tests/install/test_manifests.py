@@ -36,7 +36,8 @@ def test_an_agent_is_not_privileged() -> None:
 
 def test_an_agent_has_the_capabilities_of_the_table_and_no_others() -> None:
     assert container()["securityContext"]["capabilities"]["add"] == [
-        "BPF", "NET_ADMIN", "NET_RAW", "PERFMON", "SYSLOG", "SYS_ADMIN", "SYS_PTRACE",
+        "BPF", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "PERFMON", "SYSLOG", "SYS_ADMIN",
+        "SYS_PTRACE",
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@ exactly what docs/reference/privileges.md says.
 """
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -22,16 +23,21 @@ pytestmark = pytest.mark.lab
 FLANTRACE = str(Path(sys.executable).parent / "flantrace")
 FULL = frozenset(capabilities(passive_only=False, old_kernels=False))
 PASSIVE = frozenset(capabilities(passive_only=True, old_kernels=False))
+HEARS = str(Path(__file__).with_name("hears.py"))
 STALE = "vtepmac-annotation-stale"
 
 Answer: TypeAlias = dict[str, Any]
 
 
-def command(having: Iterable[str], *words: str) -> list[str]:
-    """flantrace, whose agents have these capabilities and no others, as in a container."""
+def confined(having: Iterable[str]) -> list[str]:
+    """What runs a command with these capabilities and no others, as in a container."""
     kept = "".join(f",+cap_{NUMBERS[name]}" for name in sorted(having))
-    confined = f"setpriv --no-new-privs --inh-caps=-all --bounding-set=-all{kept}"
-    way = f"{FLANTRACE} lab exec {{node}} -- {confined}"
+    return ["setpriv", "--no-new-privs", "--inh-caps=-all", f"--bounding-set=-all{kept}"]
+
+
+def command(having: Iterable[str], *words: str) -> list[str]:
+    """flantrace, whose agents have these capabilities and no others."""
+    way = f"{FLANTRACE} lab exec {{node}} -- {shlex.join(confined(having))}"
     return [FLANTRACE, *words, "--lab", "--node-exec", way, "--no-save", "--json"]
 
 
@@ -185,6 +191,23 @@ def enters_no_pod(lab: Universe, missing: str) -> None:
     assert outcome(watched(lab, FULL - {missing})) == "delivered"
 
 
+def hears_nothing_of_pods(lab: Universe, missing: str) -> None:
+    heard = []
+    for having in (FULL, FULL - {missing}):
+        words = [*confined(having), sys.executable, HEARS]
+        with subprocess.Popen(
+            [*lab.inside, FLANTRACE, "lab", "exec", "node-a", "--", *words],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as started:
+            assert started.stdout is not None
+            assert started.stdout.readline() == "ready\n"
+            for change in ("add", "del"):
+                lab.lab("exec", "pod-a", "--", "ip", "route", change, "10.9.0.0/16", "dev", "eth0")
+            heard.append(started.stdout.readline().strip())
+    assert heard == ["something", "nothing"]
+
+
 def tells_no_pod_that_is_gone(lab: Universe, missing: str) -> None:
     assert outcome(traced(lab, FULL - {missing})) == "delivered"
     with fault(lab, "pod-gone"):
@@ -207,6 +230,10 @@ LOSSES: dict[tuple[str, str], Callable[[Universe, str], None]] = {
         "SYS_ADMIN",
         "probes are sent from the pod, and its own routes and device are read",
     ): enters_no_pod,
+    (
+        "NET_BROADCAST",
+        "a watch hears at once of what changes in a pod's own network",
+    ): hears_nothing_of_pods,
     (
         "SYS_PTRACE",
         "a pod that is gone is told from one that is hidden",

@@ -9,8 +9,6 @@ OPENS_S, CLOSES_S = 2.0, 5.0
 """What is to be reached: after the first evidence that the kernel gives; after the repair."""
 
 UNSEEN = {
-    "pod-gone": "the pod's veth stays, and the kernel gives frames to it until its neighbour entry"
-    " on node-b has grown old",
     "hostlocal-exhausted": "host-local's files change; nothing that runs is hit",
     "subnet-env-stale": "a file changes; nothing that runs is hit",
     "other-cni-config": "files change, and one pod's network",

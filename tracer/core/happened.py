@@ -35,7 +35,9 @@ class Teller:
     def see(self, state: NodeState) -> None:
         """The devices as they are."""
         self._links = {link.ifindex: link for link in state.links}
-        self._own = {address.ifindex for address in state.addresses}
+        self._settled = frozenset(self._links)
+        own = (one for one in state.addresses if one.scope != "link")
+        self._own = {address.ifindex for address in own}
 
     def hold(self, leases: Iterable[Lease]) -> None:
         """Whose MACs, addresses and subnets are told by name from now on."""
@@ -65,7 +67,8 @@ class Teller:
         else:
             self._links[now.ifindex] = now
         said = " and ".join(_differences(before, None if gone else now))
-        if not said or not self.is_nodes(now):
+        settled = now.ifindex in self._settled and not gone
+        if not said or not (settled or self.is_nodes(now)):
             return None
         return Event(time_ns, f"{now.ifname} {said}", frozenset((now.ifname,)))
 

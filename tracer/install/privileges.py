@@ -92,6 +92,14 @@ PRIVILEGES = (
         " lately",
     ),
     Privilege(
+        capability="NET_BROADCAST",
+        group=Group.ENTERING,
+        feature="a watch hears at once of what changes in a pod's own network",
+        why="netlink of other network namespaces: `net/netlink/af_netlink.c`,"
+        " `netlink_setsockopt()`, NETLINK_LISTEN_ALL_NSID",
+        without="a watch sees it when it looks next, within half a minute",
+    ),
+    Privilege(
         capability="SYS_PTRACE",
         group=Group.ENTERING,
         feature="a pod that is gone is told from one that is hidden",

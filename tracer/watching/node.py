@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tracer.collect.closing import Closing
 from tracer.collect.notices import Notice, Notices
+from tracer.collect.pod_notices import PodNotices
 from tracer.collect.points import points
 from tracer.core.expect import promises
 from tracer.core.happened import Teller
@@ -19,8 +20,9 @@ from tracer.model.message import FromAgent, Hold, Problem, Ready
 from tracer.model.observation import AttachedPoint
 from tracer.model.packet import Ip
 from tracer.model.state import Link, NodeState, Route
-from tracer.model.watch import Counts, Happening, News
+from tracer.model.watch import Happening, News
 from tracer.watching import tables
+from tracer.watching.counting import counted
 from tracer.watching.eyes import Eyes
 from tracer.watching.looks import ODD_S, Looks
 from tracer.watching.sampling import Sampling
@@ -38,6 +40,9 @@ POD_SETTLES_S = 0.6
 
 PODS_S = 1.0
 """After news of this node's pods: the plugins are at work."""
+
+PODS_EACH_S = 5.0
+"""Between looks that pods call for by what they change within themselves: it is theirs to do."""
 
 AGAIN_S = 30.0
 """Between attempts to load programs where the kernel refuses."""
@@ -60,7 +65,10 @@ class NodeWatch(Closing):
         self._known = Known()
         self._whose = Whose(node)
         self._eyes = Eyes(node, self._trouble)
-        self._notices = Notices()
+        self._notices, self._pod_notices = Notices(), PodNotices()
+        self._pods_netns: frozenset[int | None] = frozenset()
+        """By their numbers in the node's."""
+        self._pods_again = 0.0
         self._sampling: Sampling | None = None
         self._pods: tuple[Ip, ...] = ()
         self._looks = Looks()
@@ -84,6 +92,7 @@ class NodeWatch(Closing):
             self._sampling.close()
         self._eyes.close()
         self._notices.close()
+        self._pod_notices.close()
 
     def obey(self, hold: Hold) -> None:
         """Hold this from now on."""
@@ -105,7 +114,8 @@ class NodeWatch(Closing):
     def files(self) -> Iterable[int]:
         """What to wait for."""
         eyes = self._eyes.fileno()
-        return (self._notices.fileno(), *((eyes,) if eyes is not None else ()))
+        notices = (self._notices.fileno(), self._pod_notices.fileno())
+        return (*notices, *((eyes,) if eyes is not None else ()))
 
     def due(self) -> float:
         """Until when to wait, by CLOCK_MONOTONIC, in seconds."""
@@ -143,6 +153,8 @@ class NodeWatch(Closing):
             self._teller = Teller(state)
             self._teller.hold(known.leases())
         self._teller.see(state)
+        pods = (one for one in state.links if not self._teller.is_nodes(one))
+        self._pods_netns = frozenset(one.peer_netnsid for one in pods)
         self._hold()
         found, _ = points(state, peers=self._few_peers(), pods=())
         self._look_at(found)
@@ -213,6 +225,10 @@ class NodeWatch(Closing):
 
     def _hear(self) -> None:
         """The kernel's news."""
+        if self._pod_notices.read(self._pods_netns):
+            at = max(time.monotonic() + POD_SETTLES_S, self._pods_again)
+            self._pods_again = at + PODS_EACH_S
+            self._looks.want(at)
         notices, lost = self._notices.read()
         if lost:
             self._looks.want(time.monotonic())
@@ -273,25 +289,7 @@ class NodeWatch(Closing):
     def _end_period(self, now: float) -> None:
         late = now - self._period_ends > PERIOD_S
         self._period_ends = now + PERIOD_S if late else self._period_ends + PERIOD_S
-        lost, untold = self._eyes.lost()
-        sampling = self._sampling
-        before = time.monotonic_ns()
-        peers = self._eyes.counts()
-        self._say(
-            Counts(
-                node=self.node,
-                time_ns=before,
-                until_ns=time.monotonic_ns(),
-                peers=peers,
-                drops=self._eyes.drops(),
-                lost=lost,
-                untold=untold,
-                one_in=self._telling.end_period(sampling.one_in if sampling is not None else 0),
-                overhead=sampling.overhead if sampling is not None else None,
-                records=self._eyes.taken,
-                unsaid=self._telling.untold,
-            )
-        )
+        self._say(counted(self.node, self._eyes, self._telling, self._sampling))
 
     def _trouble(self, error: FlantraceError) -> None:
         """Say it once."""
