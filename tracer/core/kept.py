@@ -15,7 +15,7 @@ from tracer.model.observation import AttachedPoint, Direction, Observation
 from tracer.model.sampled import Sampled
 from tracer.model.watch import Counts
 
-MOST_OBSERVATIONS = 20_000
+MOST_OBSERVATIONS = 10_000
 """Packets that are kept for the next segment."""
 
 SILENT_NS = 5_000_000_000
