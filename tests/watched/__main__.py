@@ -1,7 +1,8 @@
 """Every fault of the lab under a watch of all nodes: `python -m tests.watched [FAULT...]`.
 
-Needs root. Prints when each one's name opened and when all was well again; exit code 1 where a name
-did not open, something did not close, or the times are not what is to be reached.
+Needs root. Prints when each one's name opened and when all was well again; one watch sees them all,
+and closes later what it has opened lately. Exit code 1: a name did not open, something did not
+close, or the times are not what is to be reached.
 """
 
 import argparse
@@ -33,7 +34,8 @@ def judged(one: Round) -> str:
         return "its name did not open"
     if one.closed_s is None:
         return f"it did not close: {'; '.join(one.left)}"
-    opens, closes = OPENS_S + waits_s(one.fault), CLOSES_S + waits_s(one.fault)
+    opens = OPENS_S + waits_s(one.fault)
+    closes = CLOSES_S + waits_s(one.fault) + one.damped_s
     if one.opened_s > BUSY * opens:
         return f"opened later than {opens:g} s, {BUSY:g} times over"
     if one.closed_s > BUSY * closes:
@@ -47,8 +49,9 @@ def line(one: Round) -> str:
     closed = "  never" if one.closed_s is None else f"{one.closed_s:7.2f}"
     also = f"  also {', '.join(one.others)}" if one.others else ""
     note = f"  ({UNSEEN[one.fault]})" if one.fault in UNSEEN else ""
+    damped = f"  (of which {one.damped_s:g} damping)" if one.damped_s else ""
     wrong = f"  WRONG: {judged(one)}" if judged(one) else ""
-    return f"{one.fault:34}{opened}{closed}{also}{note}{wrong}"
+    return f"{one.fault:34}{opened}{closed}{damped}{also}{note}{wrong}"
 
 
 def main() -> int:
@@ -86,7 +89,7 @@ def report(rounds: list[Round]) -> int:
     """The sum of it."""
     seen = [one for one in rounds if one.fault not in UNSEEN]
     opened = sorted(one.opened_s for one in seen if one.opened_s is not None)
-    closed = sorted(one.closed_s for one in seen if one.closed_s is not None)
+    closed = sorted(one.closed_s - one.damped_s for one in seen if one.closed_s is not None)
     for word, times, most in (("opened", opened, OPENS_S), ("closed", closed, CLOSES_S)):
         if times:
             within = sum(time <= most for time in times)

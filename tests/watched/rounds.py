@@ -4,6 +4,7 @@ import time
 from typing import NamedTuple
 
 from tests.watched.watched import Said, Watched
+from tracer.core.standing import LONGEST_NS, WELL_FOR_NS
 
 OPENS_S, CLOSES_S = 2.0, 5.0
 """What is to be reached: after the first evidence that the kernel gives; after the repair."""
@@ -38,6 +39,8 @@ class Round(NamedTuple):
     """Other names that opened meanwhile."""
     left: tuple[str, ...] = ()
     """Sentences of what did not close."""
+    damped_s: float = 0.0
+    """By how much a finding was closed later because earlier rounds had opened it, too."""
 
 
 def waits_s(fault: str) -> float:
@@ -64,7 +67,9 @@ def round_of(watch: Watched, fault: str) -> Round:
     others = {one.rule for one in said if fault not in one.names and one.turn == "opened"}
     left = tuple(one.sentence for one in watch.open.values())
     closed = max(last - healed, 0.0) if well else None
-    return Round(fault, opened, closed, tuple(sorted(others)), left)
+    times = max((one.times for one in said if one.turn == "closed"), default=1)
+    damped = min(WELL_FOR_NS << (times - 1), LONGEST_NS) - WELL_FOR_NS
+    return Round(fault, opened, closed, tuple(sorted(others)), left, damped / 1e9)
 
 
 def _named(said: list[Said], fault: str) -> list[Said]:

@@ -32,6 +32,8 @@ class Said(NamedTuple):
     node: str
     severity: str
     sentence: str
+    times: int
+    """How often it was opened in the last ten minutes."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -112,6 +114,7 @@ class Watched:
                     finding["node"],
                     finding["severity"],
                     finding["sentence"],
+                    document["times"],
                 )
             )
 

@@ -11,8 +11,9 @@ from tracer.core.ledger import Ledger, Peer
 from tracer.model.packet import Net
 from tracer.model.watch import HOOKS, Gap
 
-WELL = 2
-"""Periods with traffic and without a further loss after which a gap is over."""
+WELL = 1
+"""Periods with traffic and without a further loss after which a gap is over. What comes back soon
+is damped where findings are (core/standing.py)."""
 
 TRANSIT_NS = 300_000_000
 """What was counted so long before must have arrived; also how far clocks may be misjudged."""

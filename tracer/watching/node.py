@@ -68,7 +68,8 @@ class NodeWatch(Closing):
         self._notices, self._pod_notices = Notices(), PodNotices()
         self._pods_netns: frozenset[int | None] = frozenset()
         """By their numbers in the node's."""
-        self._pods_again = 0.0
+        self._pods_at = 0.0
+        """When a look was or is to be had that pods have called for."""
         self._sampling: Sampling | None = None
         self._pods: tuple[Ip, ...] = ()
         self._looks = Looks()
@@ -226,9 +227,10 @@ class NodeWatch(Closing):
     def _hear(self) -> None:
         """The kernel's news."""
         if self._pod_notices.read(self._pods_netns):
-            at = max(time.monotonic() + POD_SETTLES_S, self._pods_again)
-            self._pods_again = at + PODS_EACH_S
-            self._looks.want(at)
+            now = time.monotonic()
+            if now >= self._pods_at:  # else one is wanted already
+                self._pods_at = max(now + POD_SETTLES_S, self._pods_at + PODS_EACH_S)
+            self._looks.want(self._pods_at)
         notices, lost = self._notices.read()
         if lost:
             self._looks.want(time.monotonic())
