@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tracer import __version__
 from tracer.core.ladder import bracket
+from tracer.core.rules.datagrams import seen_of
 from tracer.core.settle import lost_on_underlay
 from tracer.model.bundle import Bundle
 from tracer.model.message import PROTOCOL, Datagram, Probe, Start, Stop
@@ -123,13 +124,15 @@ class Further:
         if src is None or dst is None:
             return 0
         test = Datagram(src=src, dst=dst, src_port=self._port, ports=(port, port + 1))
+        earlier = tuple(self.datagrams)
         self.datagrams.append(test)
         session = self._session
         session.send(sender, test)
         watched = sender in (self._peers.request.source.node, self._peers.request.destination.node)
-        seen = len(session.observations)
-        session.listen(
-            lambda: len(session.observations) >= seen + (4 if watched else 2),
-            time.monotonic() + DATAGRAM_S,
-        )
-        return len(session.observations) - seen
+        first = len(session.observations)  # packets of probes may come in late beside them
+
+        def seen() -> int:
+            return seen_of(test, earlier, session.observations[first:])
+
+        session.listen(lambda: seen() >= (4 if watched else 2), time.monotonic() + DATAGRAM_S)
+        return seen()

@@ -21,6 +21,7 @@ from tests.paths import (
     lost,
 )
 from tracer.core.diagnose import judge
+from tracer.core.rules.datagrams import seen_of
 from tracer.core.rules.underlay import (
     cloud_sg_8472,
     nsx_intercepts_8472,
@@ -120,6 +121,14 @@ def test_a_third_nodes_datagrams_tell_the_pair_from_the_receiver() -> None:
 def test_a_third_nodes_datagrams_are_not_taken_for_the_senders() -> None:
     first = [line for line in from_third_node(8472).findings[0].evidence if line.label == "test"]
     assert [line.value for line in first] == ["vanished", "vanished", "arrived", "vanished"]
+
+
+def test_only_a_tests_own_datagrams_are_counted_as_its_own() -> None:
+    late = replace(datagram("node-b", Direction.IN, 8472), headers=bytes(60))
+    own = [datagram("node-a", Direction.OUT, port) for port in TEST.ports]
+    third = datagram("node-b", Direction.IN, 8472, "node-c")
+    assert seen_of(TEST, (), [late, *own, late, late]) == 2
+    assert seen_of(FROM_C, (TEST,), [*own, third, late]) == 1
 
 
 def full_lost(path: Path, way: Way = Way.REQUEST) -> tuple[Path, ...]:

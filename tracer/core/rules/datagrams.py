@@ -1,5 +1,7 @@
 """What became of flantrace's own test datagrams on the underlay."""
 
+from collections.abc import Iterable
+
 from tracer.core.case import WayView
 from tracer.core.decode import decode
 from tracer.model.message import Datagram
@@ -45,6 +47,13 @@ def from_third_node(way: WayView) -> tuple[str, bool, bool] | None:
         _, came = _passed(way, [test], port)
         return node, port in came, port + 1 in came
     return None
+
+
+def seen_of(test: Datagram, others: Iterable[Datagram], observations: Iterable[Observation]) -> int:
+    """At how many hooks its datagrams were seen. `others`: earlier tests, by the same port."""
+    foreign = {one.src for one in others} - {test.src}
+    marked = (_marked(one, {test.src_port}, test.ports[0], foreign) for one in observations)
+    return sum(port is not None for port in marked)
 
 
 def _sender(way: WayView, test: Datagram) -> str | None:
