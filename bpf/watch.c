@@ -57,6 +57,18 @@ static __always_inline void count(struct __sk_buff *ctx, const struct seen *seen
 		tally->host += segments;
 }
 
+#define OTHERHOST 3	/* PACKET_OTHERHOST of linux/if_packet.h: the frame is for another device */
+
+/*
+ * A switch floods what is for a node that it does not hear any more: that comes by here, and is
+ * neither ours nor misaddressed. What is for our address by a wrong MAC is held like any other.
+ */
+static __always_inline bool flooded(struct __sk_buff *ctx, const struct seen *seen, enum hook hook)
+{
+	return hook == UPLINK_IN && ctx->pkt_type == OTHERHOST &&
+	       seen->kinds & (1 << KIND_OUTER_DST | 1 << KIND_PLAIN);
+}
+
 static __always_inline int at(struct __sk_buff *ctx, enum hook hook)
 {
 	const u8 *data = (const u8 *)(long)ctx->data;
@@ -82,7 +94,7 @@ static __always_inline int at(struct __sk_buff *ctx, enum hook hook)
 			break;
 		end = data + at_most_headers(ctx->len);
 	}
-	if (verdict != OURS)
+	if (verdict != OURS || flooded(ctx, &seen, hook))
 		return -1;
 	count(ctx, &seen, hook);
 	if (seen.kinds)

@@ -27,6 +27,8 @@ POD_A, POD_B, POD_C = "10.244.1.5", "10.244.2.7", "10.244.3.9"
 SIX_A, SIX_B = "fd00:10:244:1::5", "fd00:10:244:2::7"
 OUT_A, OUT_B = "2001:db8::11", "2001:db8::12"
 OTHER_MAC = "02:bb:00:00:00:99"
+LOOPBACK = "00:00:00:00:00:00"
+"""The device on which BPF_PROG_TEST_RUN runs: a frame for any other MAC is another device's."""
 
 PEER_B = HeldPeer(
     node="node-b", subnet="10.244.2.0/24", vtep_mac=MAC_B, public_ip=NODE_B, plain=False
@@ -62,13 +64,19 @@ def inner(src: str, dst: str, *, to: str = MAC_B, by: str = MAC_A, seq: int = 1)
 
 
 def on_wire(
-    frame: bytes, src: str = NODE_A, dst: str = NODE_B, *, vni: int = 1, port: int = p.PORT
+    frame: bytes,
+    src: str = NODE_A,
+    dst: str = NODE_B,
+    *,
+    vni: int = 1,
+    port: int = p.PORT,
+    to: str = LOOPBACK,
 ) -> bytes:
-    """The frame in VXLAN."""
+    """The frame in VXLAN. `to`: the outer destination MAC."""
     datagram = p.udp(50000, port, p.vxlan(frame, vni=vni))
     if ":" in src:
-        return p.ethernet(p.ipv6(src, dst, p.UDP, datagram), p.IPV6)
-    return p.ethernet(p.ipv4(src, dst, p.UDP, datagram))
+        return p.ethernet(p.ipv6(src, dst, p.UDP, datagram), p.IPV6, dst=to)
+    return p.ethernet(p.ipv4(src, dst, p.UDP, datagram), dst=to)
 
 
 class Kernel:
@@ -166,6 +174,22 @@ def test_the_outer_addresses_of_what_arrives_are_held_too(kernel: Kernel, kind: 
     frame = inner(POD_B, POD_A, to=MAC_A, by=MAC_B)
     kernel.feed("uplink_in", on_wire(frame, *ends))
     assert kernel.deviates(PEER_B) == {kind}
+
+
+def test_what_a_switch_floods_for_another_node_is_nobodys_here(kernel: Kernel) -> None:
+    frame = inner(POD_B, POD_C, to=MAC_C, by=MAC_B)
+    kernel.feed("uplink_in", on_wire(frame, NODE_B, NODE_C, to=OTHER_MAC))
+    bare = p.ipv4(POD_B, POD_C, p.ICMP, p.echo(7, 1))
+    kernel.feed("uplink_in", p.ethernet(bare, dst=OTHER_MAC))
+    assert kernel.packets(PEER_B) == {}
+    assert kernel.deviates(PEER_B) == set()
+    assert kernel.records() == []
+
+
+def test_what_is_for_our_address_by_a_wrong_mac_is_held_like_any_other(kernel: Kernel) -> None:
+    frame = inner(POD_B, POD_A, to=MAC_A, by=MAC_B)
+    kernel.feed("uplink_in", on_wire(frame, NODE_B, NODE_A, to=OTHER_MAC))
+    assert kernel.packets(PEER_B) == {"uplink_in": 1}
 
 
 def test_of_many_that_deviate_all_are_counted_and_few_recorded(kernel: Kernel) -> None:
