@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tracer.core.held import Held, HeldPeer, held_own, held_peer, held_with
+from tracer.core.held import USUAL_PORTS, Held, HeldPeer, held_own, held_peer, held_with
 from tracer.core.leases import NetConfRead, leases_of, read_net_conf, says_vxlan
 from tracer.model.cluster import NetConf, Node
 from tracer.model.lease import Lease
@@ -50,6 +50,11 @@ class Known:
         for name in before:
             self._peers.pop(name, None)
         return [one for name, old in before.items() for one in self._differences(name, old)]
+
+    @property
+    def vxlan_ports(self) -> frozenset[int]:
+        """UDP ports that may carry VXLAN, flannel's own among them."""
+        return frozenset({*USUAL_PORTS, *((self.conf.port,) if self.conf is not None else ())})
 
     def leases(self) -> tuple[Lease, ...]:
         """Every node's, in the order in which the nodes were heard of."""

@@ -16,7 +16,6 @@ from tracer.core.evidence import Explained, first_ns, outline
 from tracer.core.examine import examined
 from tracer.core.gaps import Gaps
 from tracer.core.happened import flanneld_changed, lease_changed
-from tracer.core.held import USUAL_PORTS
 from tracer.core.kept import Kept
 from tracer.core.known import Known
 from tracer.core.ledger import Ledger
@@ -208,7 +207,7 @@ class Vigil:
 
     def segment(self, now: int, at: str) -> Bundle:
         """The same with the packets that were recorded since the last one."""
-        cut = self._kept.cut(self._offsets.now, self._ports())
+        cut = self._kept.cut(self._offsets.now, self.known.vxlan_ports)
         bundle = self.bundle(now, at)
         watched = replace(self._watched(now), sampled=cut.sampled, aside=cut.aside)
         return replace(bundle, observations=cut.observations, watched=watched)
@@ -263,12 +262,7 @@ class Vigil:
         every = (
             self._moved(of.node, one) for of in self.ledgers.values() for one in of.deviating()
         )
-        return self._under_way.over(every, self.known.leases_of, self._ports())
-
-    def _ports(self) -> frozenset[int]:
-        """Those of VXLAN."""
-        own = (self.known.conf.port,) if self.known.conf is not None else ()
-        return frozenset({*USUAL_PORTS, *own})
+        return self._under_way.over(every, self.known.leases_of, self.known.vxlan_ports)
 
     def _moved(self, node: str, one: Timed) -> Timed:
         """By our clock."""

@@ -9,7 +9,6 @@ from tracer.collect.pod_notices import PodNotices
 from tracer.collect.points import points
 from tracer.core.expect import promises
 from tracer.core.happened import Teller
-from tracer.core.held import USUAL_PORTS
 from tracer.core.known import Known, LeaseChange
 from tracer.core.mirror import Mirror
 from tracer.core.promised import vteps_of, without_promised
@@ -282,10 +281,8 @@ class NodeWatch(Closing):
 
     def _read(self) -> None:
         """The programs' records."""
-        own = (self._known.conf.port,) if self._known.conf is not None else ()
-        ports = frozenset({*USUAL_PORTS, *own})
         one_in = self._sampling.one_in if self._sampling is not None else 0
-        if self._telling.tell(self._eyes.records(), one_in, ports):
+        if self._telling.tell(self._eyes.records(), one_in, self._known.vxlan_ports):
             self._looks.want(time.monotonic() + SETTLE_S)
 
     def _end_period(self, now: float) -> None:
