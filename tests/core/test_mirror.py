@@ -121,6 +121,17 @@ def test_leftovers_are_as_old_as_the_last_of_them() -> None:
     assert (again.odd(), again.leftovers) == ({LEFTOVERS: 25}, 3)
 
 
+def test_what_was_odd_before_a_reading_and_right_by_it_is_odd_anew() -> None:
+    state = node(TWO, THREE)
+    made = mirror(node(THREE), TWO, THREE)
+    assert made.odd() == {"node-2": 0}
+    again = told(made.anew(), state)
+    again.begin(5, {"node-2": (TWO,), "node-3": (THREE,)})
+    assert again.odd() == {}
+    again.apply(9, True, state.neighbours[0])
+    assert again.odd() == {"node-2": 9}
+
+
 def test_leftovers_of_a_moment_ago_are_not_judged_yet() -> None:
     state = node(TWO, THREE)
     made = mirror(state, TWO, THREE)

@@ -77,7 +77,8 @@ class Mirror:
         for one, since in self._extra.items():
             if not since:
                 self._extra[one] = self._before.get(one, now)
-        self._before = {}
+        # what comes from now on is new, whatever was before this reading
+        self._before, self._since = {}, {}
 
     def hold(self, now: int, leases: Mapping[str, Iterable[Lease]]) -> None:
         """Node -> all its leases, as they are from now on: of one that is gone none."""
