@@ -184,6 +184,23 @@ def test_what_was_counted_as_nobodys_while_a_lease_changed_is_not_missing() -> N
     assert both.gaps.gaps(), "what is lost after that is told"
 
 
+def test_what_was_lost_before_a_lease_changed_stays_counted() -> None:
+    both = Both()
+    for arrived in (10, 10, 0, 10, 10):
+        both.second(10, arrived)
+    both.second(0, 0)
+    lost = both.gaps.lost("node-a", "node-b")
+    assert lost == 10
+    both.gaps.learn(both.a.now, ["node-a"])
+    for packets in (10, 10, 10, 0, 0, 0, 0, 0):  # it rests when both are compared anew
+        both.second(packets, packets)
+        assert both.gaps.lost("node-a", "node-b") == lost
+    for arrived in (0, 10, 10):
+        both.second(10, arrived)
+    both.second(0, 0)
+    assert both.gaps.lost("node-a", "node-b") == 2 * lost
+
+
 def test_no_packet_is_missing_while_it_may_be_under_way() -> None:
     both = Both()
     for sent, arrived in ((100, 60), (100, 110), (5000, 300), (0, 4830)):

@@ -60,8 +60,8 @@ class _Count:
     """One pair's."""
 
     __slots__ = (
-        "_guesses", "arrived", "begun", "first", "first_ns", "found_out", "known", "last_ns",
-        "missing", "most", "passed", "sent", "well",
+        "_guesses", "_lost_before", "arrived", "begun", "first", "first_ns", "found_out", "known",
+        "last_ns", "missing", "most", "passed", "sent", "well",
     )  # fmt: skip
 
     def __init__(self, first: int | None) -> None:
@@ -72,6 +72,8 @@ class _Count:
         self.arrived: int | None = None
         self.first, self.found_out = first or 0, first is not None
         self._guesses: list[int] = []
+        self._lost_before = 0
+        """What was missing when it last rested, all of it."""
         self.most = self.known = self.first
         """The most that ever was missing, and of it what is no news."""
         self.well = WELL
@@ -81,7 +83,7 @@ class _Count:
     @property
     def total(self) -> int:
         """Missing since we began: exact whenever the flow rests."""
-        return self.most - self.first
+        return self._lost_before + self.most - self.first
 
     def send(self, passed: int, now: int) -> None:
         """The sender's counter was read now, by our clock."""
@@ -96,6 +98,7 @@ class _Count:
 
     def rest(self) -> None:
         """Begin anew: what was missing until now is no news."""
+        self._lost_before, self.most = self.total, self.first
         self.sent.clear()
         self.arrived, self.found_out, self.missing = None, False, 0
         self._guesses.clear()
