@@ -34,6 +34,10 @@ def test_what_came_later_or_long_before_is_no_cause() -> None:
     assert before(late, old) == []
 
 
+def test_what_the_kernel_says_a_moment_after_it_freed_packets_is_named() -> None:
+    assert before(event(-0.05, "flannel.1 went", "flannel.1")) == ["flannel.1 went"]
+
+
 def test_few_are_shown_and_of_a_storm_the_last_are_remembered() -> None:
     assert len(before(*(event(n / 100, "route", "node-b") for n in range(50)))) == SHOWN
     storm = Events()
@@ -42,10 +46,10 @@ def test_few_are_shown_and_of_a_storm_the_last_are_remembered() -> None:
 
 
 def test_it_is_told_with_the_time_between() -> None:
-    events = (event(3.2, "FDB entry of node-b replaced"), event(3.44, "flanneld restarted"))
-    assert told(events, NOW) == (
-        "FDB entry of node-b replaced 3.2 s before; flanneld restarted 3.4 s before"
-    )
+    replaced = event(3.2, "FDB entry of node-b replaced")
+    assert told(replaced, NOW) == "FDB entry of node-b replaced 3.2 s before"
+    went = told(event(-0.06, "flannel.1 went"), NOW, " the first packet that shows it")
+    assert went == "flannel.1 went 0.1 s after the first packet that shows it"
 
 
 def test_what_can_be_no_cause_any_more_is_not_remembered() -> None:

@@ -154,7 +154,7 @@ def test_flannels_device_is_made_anew_with_another_index(lab: Universe, tmp_path
         assert ifindex(lab, "flannel.1") != before
         watch.counts_on()
         closes(watch, {"unexplained-drop", "routes-lost"})
-        assert any("of flannel.1 went" in one for one in watch.lines()[-1]["before"])
+        assert any("of flannel.1 went" in one for one in watch.lines()[-1]["before"]), watch.told()
         watch.finds()
         watch.ends()
 

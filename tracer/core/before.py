@@ -19,6 +19,10 @@ KEPT_NS = 3 * SPAN_NS
 
 SHOWN = 3
 
+LATE_NS = 100_000_000
+"""A device that is taken down frees packets before the kernel says anything of it: its queues end
+first (net/core/dev.c, `__dev_close_many`)."""
+
 
 class Event(NamedTuple):
     """One change, by the clock of the node that is watched."""
@@ -48,15 +52,17 @@ class Events:
         First what is about something that the finding quotes; of these, the last that happened.
         """
         quoted = set(_quoted(finding))
-        lately = [one for one in self._events if 0 <= time_ns - one.time_ns <= SPAN_NS]
+        span = range(time_ns - SPAN_NS, time_ns + LATE_NS + 1)
+        lately = [one for one in self._events if one.time_ns in span]
         near = [one for one in lately if one.about & quoted]
         near.sort(key=lambda one: one.time_ns, reverse=True)
         return tuple(near[:SHOWN])
 
 
-def told(events: Iterable[Event], time_ns: int) -> str:
-    """`FDB entry of node-b replaced 3.2 s before; flannel.1 went down 4.0 s before`."""
-    return "; ".join(f"{one.what} {(time_ns - one.time_ns) / S:.1f} s before" for one in events)
+def told(event: Event, time_ns: int, to: str = "") -> str:
+    """`FDB entry of node-b replaced 3.2 s before`, and ` the first packet`, if that is given."""
+    seconds = (time_ns - event.time_ns) / S
+    return f"{event.what} {abs(seconds):.1f} s {'before' if seconds >= 0 else 'after'}{to}"
 
 
 def _quoted(finding: Finding) -> Iterator[str]:

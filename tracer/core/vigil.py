@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from tracer.core.before import Event, Events
+from tracer.core.before import Event, Events, told
 from tracer.core.evidence import Explained, first_ns, outline
 from tracer.core.examine import examined
 from tracer.core.gaps import Gaps
@@ -107,8 +107,8 @@ class Vigil:
             self._under_way.learn(now, whose)
             self.gaps.learn(now, whose)
         news = changes if self.settled else ()
-        told = (lease_changed(now, change.before, change.now) for change in news)
-        self._happen(API, [event for event in told if event is not None])
+        events = (lease_changed(now, change.before, change.now) for change in news)
+        self._happen(API, [event for event in events if event is not None])
         self._due = self._due or bool(changes) or conf is not None
 
     def learn_flannel(self, now: int, before: FlannelPod | None, pod: FlannelPod | None) -> None:
@@ -230,10 +230,7 @@ class Vigil:
         first = first_ns(changed.finding, watched)
         at = first if first is not None else changed.opened_ns
         to = " the first packet that shows it" if first is not None else ""
-        return tuple(
-            f"{event.what} {(at - event.time_ns) / 1e9:.1f} s before{to}"
-            for event in self._events.before(changed.finding, at)
-        )
+        return tuple(told(one, at, to) for one in self._events.before(changed.finding, at))
 
     def _happen(self, node: str, events: Sequence[Event]) -> None:
         self._events.add(events)
