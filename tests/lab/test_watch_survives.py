@@ -21,6 +21,7 @@ from tests.bpf_objects import gone
 from tests.lab.universe import Universe
 from tests.lab.watched import (
     MISTAKEN,
+    PATIENCE_S,
     A,
     B,
     C,
@@ -36,6 +37,9 @@ from tracer.lab.plan import PlannedNode
 pytestmark = [pytest.mark.lab, pytest.mark.watched]
 
 JOINED: str | None = None
+
+AWAY_S = float(os.environ.get("FLANTRACE_API_AWAY_S", "10"))
+"""For how long the API server refuses; `FLANTRACE_API_AWAY_S=3600` for an hour."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,8 +95,14 @@ def test_an_api_server_that_refuses_is_said_and_its_last_leases_are_held(
         with refused(lab, A):
             until(lambda: "does not answer" in watch.said(), "it does not say so")
             watch.finds()
+            until(
+                lambda: watch.sum("flantrace_leases_age_seconds") > AWAY_S,
+                f"no age\n{watch.told()}",
+                AWAY_S + PATIENCE_S,
+            )
+            watch.finds()
+            watch.counts_on()
             age = watch.sum("flantrace_leases_age_seconds")
-            assert age > 5
         until(lambda: "answers again" in watch.said(), "it does not say so")
         assert watch.sum("flantrace_leases_age_seconds") < age
         assert watch.said().count("does not answer") == 1
