@@ -1,7 +1,7 @@
 """What changed just before a finding was opened is named with it, and nothing that has no part."""
 
 from tests.core.test_standing import STALE
-from tracer.core.before import KEPT_NS, MOST, SHOWN, SPAN_NS, Event, Events, told
+from tracer.core.before import KEPT_NS, LATE_NS, MOST, SHOWN, SPAN_NS, Event, Events, told
 from tracer.core.standing import S
 
 NOW = 100 * S
@@ -35,7 +35,10 @@ def test_what_came_later_or_long_before_is_no_cause() -> None:
 
 
 def test_what_the_kernel_says_a_moment_after_it_freed_packets_is_named() -> None:
-    assert before(event(-0.05, "flannel.1 went", "flannel.1")) == ["flannel.1 went"]
+    events = Events()
+    events.add([event(-0.05, "flannel.1 went", "flannel.1"), event(-1, "flannel.1 came", "cni0")])
+    assert [one.what for one in events.before(STALE, NOW, LATE_NS)] == ["flannel.1 went"]
+    assert events.before(STALE, NOW) == ()
 
 
 def test_few_are_shown_and_of_a_storm_the_last_are_remembered() -> None:

@@ -19,9 +19,9 @@ KEPT_NS = 3 * SPAN_NS
 
 SHOWN = 3
 
-LATE_NS = 100_000_000
-"""A device that is taken down frees packets before the kernel says anything of it: its queues end
-first (net/core/dev.c, `__dev_close_many`)."""
+LATE_NS = 250_000_000
+"""Of packets: a device that is taken down frees them before the kernel says anything of it, as its
+queues end first (net/core/dev.c, `__dev_close_many`)."""
 
 
 class Event(NamedTuple):
@@ -46,13 +46,14 @@ class Events:
         while self._events and self._events[-1].time_ns - self._events[0].time_ns > KEPT_NS:
             self._events.popleft()
 
-    def before(self, finding: Finding, time_ns: int) -> tuple[Event, ...]:
+    def before(self, finding: Finding, time_ns: int, late_ns: int = 0) -> tuple[Event, ...]:
         """What may have led to a finding that was opened then, the likeliest first.
 
         First what is about something that the finding quotes; of these, the last that happened.
+        `late_ns`: how much later the kernel may have said so.
         """
         quoted = set(_quoted(finding))
-        span = range(time_ns - SPAN_NS, time_ns + LATE_NS + 1)
+        span = range(time_ns - SPAN_NS, time_ns + late_ns + 1)
         lately = [one for one in self._events if one.time_ns in span]
         near = [one for one in lately if one.about & quoted]
         near.sort(key=lambda one: one.time_ns, reverse=True)

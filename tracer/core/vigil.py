@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from tracer.core.before import Event, Events, told
+from tracer.core.before import LATE_NS, Event, Events, told
 from tracer.core.evidence import Explained, first_ns, outline
 from tracer.core.examine import examined
 from tracer.core.gaps import Gaps
@@ -228,9 +228,11 @@ class Vigil:
     def before(self, changed: Changed, watched: Watched | None) -> tuple[str, ...]:
         """What changed just before it was opened, in words."""
         first = first_ns(changed.finding, watched)
-        at = first if first is not None else changed.opened_ns
-        to = " the first packet that shows it" if first is not None else ""
-        return tuple(told(one, at, to) for one in self._events.before(changed.finding, at))
+        if first is None:
+            found = self._events.before(changed.finding, changed.opened_ns)
+            return tuple(told(one, changed.opened_ns) for one in found)
+        found = self._events.before(changed.finding, first, LATE_NS)
+        return tuple(told(one, first, " the first packet that shows it") for one in found)
 
     def _happen(self, node: str, events: Sequence[Event]) -> None:
         self._events.add(events)
