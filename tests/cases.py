@@ -27,9 +27,14 @@ def bundle_of(name: str, file: str = BUNDLE) -> Path:
     return CASES / name / file
 
 
+def rule_of(name: str) -> str:
+    """The rule that names a case: `routes-lost--no-device` is a second way to routes-lost."""
+    return name.partition("--")[0]
+
+
 def fault_of(name: str) -> Fault | Construction | None:
     """How the case came about; None: nothing is broken in it."""
-    return FAULTS.get(name) or CONSTRUCTED.get(name)
+    return FAULTS.get(rule_of(name)) or CONSTRUCTED.get(name)
 
 
 def spares(name: str) -> bool:
@@ -41,7 +46,7 @@ def spares(name: str) -> bool:
 def swapped(name: str) -> str:
     """The rule that names it for traffic of pod-b to pod-a."""
     fault = FAULTS.get(name)
-    return fault.swapped or name if fault is not None else name
+    return (fault.swapped if fault is not None else "") or rule_of(name)
 
 
 def hidden(name: str) -> bool:

@@ -35,6 +35,10 @@ SHAPES = {
 """Cases without a fault that need a lab of another shape than the plain one."""
 
 
+BY_HAND: dict[str, str] = {"routes-lost--no-device": "ip -n node-a link delete flannel.1"}
+"""Further ways to a fault that the lab injects otherwise; `lab heal` ends them, too."""
+
+
 def shape_of(name: str) -> str:
     """The lab that a case is recorded in."""
     return FAULTS[name].shapes[0] if name in FAULTS else SHAPES.get(name, PLAIN.name)
@@ -45,9 +49,9 @@ def questions(name: str) -> dict[str, tuple[str, ...]]:
     if name in SPECIAL:
         first, second, *further = SPECIAL[name]
     else:
-        first, second, *further = "pod-a", "pod-b", *FAULTS[name].traced
+        first, second, *further = "pod-a", "pod-b", *(FAULTS[name].traced if name in FAULTS else ())
     asked = {BUNDLE: (first, second, *further), SWAPPED: (second, first, *further)}
-    if name in FAULTS or name == "healthy" or name in SHAPES:
+    if name in FAULTS or name in BY_HAND or name == "healthy" or name in SHAPES:
         asked[CHECK] = ("check",)
     return asked
 
@@ -63,13 +67,15 @@ def record(universe: Universe, name: str, *, anew: bool) -> None:
         return
     if name in FAULTS:
         universe.lab("inject", name)
+    if name in BY_HAND:
+        universe.output(BY_HAND[name].split())
     for target, words in missing.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         done = universe.flantrace("--lab", *words, "--save", str(target))
         print(f"{name}: {' '.join(words)}: exit code {done.returncode}")
         if done.returncode not in (0, 1, 3):
             raise SystemExit(done.stderr)
-    if name in FAULTS:
+    if name in FAULTS or name in BY_HAND:
         universe.lab("heal")
 
 
@@ -100,7 +106,7 @@ def main() -> None:
     anew = "--anew" in sys.argv
     asked = [word for word in sys.argv[1:] if not word.startswith("-")]
     by_shape: dict[str, list[str]] = {}
-    for name in asked or [*SPECIAL, *FAULTS, *CONSTRUCTED]:
+    for name in asked or [*SPECIAL, *FAULTS, *BY_HAND, *CONSTRUCTED]:
         if name not in CONSTRUCTED:
             by_shape.setdefault(shape_of(name), []).append(name)
     for shape, names in by_shape.items():

@@ -6,7 +6,7 @@ The packets of a recorded trace are held against the leases as the kernel progra
 
 import pytest
 
-from tests.cases import BUNDLE, SWAPPED, bundle_of, fault_of, names, swapped
+from tests.cases import BUNDLE, SWAPPED, bundle_of, fault_of, names, rule_of, swapped
 from tests.core.examine.held_packets import watch_of
 from tracer.bundle.archive import read
 from tracer.core.examine import examine
@@ -46,7 +46,8 @@ def found(name: str, *nodes: str, file: str = BUNDLE) -> tuple[Finding, ...]:
 
 def names_it(findings: tuple[Finding, ...], name: str) -> bool:
     """As its name, or among those that the same packets allow."""
-    return any({name, SAME.get(name, name)} & {one.rule, *one.also} for one in findings)
+    rule = rule_of(name)
+    return any({rule, SAME.get(rule, rule)} & {one.rule, *one.also} for one in findings)
 
 
 @pytest.mark.parametrize("name", BROKEN)

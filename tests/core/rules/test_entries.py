@@ -14,6 +14,7 @@ from tests.changes import (
 from tests.core.rules.asking import ask, case, explained, found, rules_of, words
 from tests.paths import (
     BRIDGE_IN,
+    UPLINK_IN,
     UPLINK_OUT,
     VTEP_OUT,
     all_well,
@@ -31,7 +32,7 @@ from tracer.model.cluster import NetConf
 from tracer.model.observation import Device
 from tracer.model.path import Outcome, Path, Way
 from tracer.model.request import End, EndKind
-from tracer.model.state import Route, Rule
+from tracer.model.state import NodeState, Route, Rule
 
 B = "10.244.2.0/24"
 AT_VTEP = freed_on("node-a", Device.VTEP, "flannel.1")
@@ -184,6 +185,51 @@ def test_a_direct_route_is_not_a_lost_route() -> None:
     direct = without_fdb(without_neighbours(direct, vtep_ip("node-b")), mac("node-b"))
     for rule in (routes_lost, neigh_missing, fdb_missing):
         assert ask(rule, case(direct)) is None
+
+
+def without_device(node: str) -> NodeState:
+    gone = state(node)
+    indexes = {link.ifindex for link in gone.links if link.vxlan is not None}
+    return replace(
+        gone,
+        links=tuple(one for one in gone.links if one.ifindex not in indexes),
+        addresses=tuple(one for one in gone.addresses if one.ifindex not in indexes),
+        routes=tuple(one for one in gone.routes if one.ifindex not in indexes),
+        neighbours=tuple(one for one in gone.neighbours if one.ifindex not in indexes),
+        fdb=tuple(one for one in gone.fdb if one.ifindex not in indexes),
+    )
+
+
+def test_a_deleted_device_took_the_routes_with_it_at_the_sender() -> None:
+    paths = [dropped(AT_BRIDGE, "IP_INNOROUTES", "ip_error", last=BRIDGE_IN)]
+    told = judge(case(without_device("node-a"), paths=paths))
+    assert words(told) == ("DROPPED", "routes-lost", "node-a", "cni0", "IP_INNOROUTES")
+    sentence = "node-a has no flannel.1; its routes to all peers went with it."
+    assert [one.sentence for one in told.findings] == [sentence]
+
+
+def test_a_deleted_device_took_the_socket_with_it_at_the_receiver() -> None:
+    uplink = freed_on("node-b", Device.UPLINK, "eth0")
+    paths = [dropped(uplink, "NO_SOCKET", "__udp4_lib_rcv", last=UPLINK_IN)]
+    told = judge(case(without_device("node-b"), paths=paths))
+    assert words(told) == ("DROPPED", "routes-lost", "node-b", "eth0", "NO_SOCKET")
+    assert "route" not in {line.label for line in told.findings[0].evidence}
+
+
+def test_packets_in_the_queue_of_a_device_that_is_being_deleted_are_explained_too() -> None:
+    paths = [dropped(AT_VTEP, "QDISC_DROP", "__dev_queue_xmit", last=BRIDGE_IN)]
+    told = judge(case(without_device("node-a"), paths=paths))
+    assert words(told) == ("DROPPED", "routes-lost", "node-a", "flannel.1", "QDISC_DROP")
+
+
+def test_no_device_is_missed_where_none_is_needed() -> None:
+    """DirectRouting between these two, another backend, or a kernel without VXLAN."""
+    route = Route(destination=B, gateway="192.0.2.12", ifindex=ETH0)
+    direct = without_device("node-a")
+    direct = replace(direct, routes=(*direct.routes, route))
+    assert ask(routes_lost, case(direct)) is None
+    never = replace(without_device("node-a"), vxlan_support="missing")
+    assert ask(routes_lost, case(never)) is None
 
 
 def test_a_blackhole_is_somebodys_decision() -> None:

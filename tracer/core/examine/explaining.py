@@ -81,11 +81,14 @@ BY_REASON: Mapping[str, frozenset[str]] = {
         | {"raw-or-tc-drop"}
     ),
     "IP_RPFILTER": frozenset({"rp-filter", "directrouting-asymmetric"}),
+    # routes-lost: with a device that was deleted
     "NO_SOCKET": frozenset(
         {"port-mismatch", "vni-mismatch", "own-flannel1-down", "peer-flannel1-down"}
-        | {"vxlan-port-taken", "vxlan-module-missing", *_LEASELESS}
+        | {"routes-lost", "vxlan-port-taken", "vxlan-module-missing", *_LEASELESS}
     ),
-    "VXLAN_VNI_NOT_FOUND": frozenset({"vni-mismatch", "port-mismatch", "vxlan-port-taken"}),
+    "VXLAN_VNI_NOT_FOUND": frozenset(
+        {"vni-mismatch", "port-mismatch", "vxlan-port-taken", "routes-lost"}
+    ),
     "VXLAN_INVALID_HDR": frozenset({"gbp-mismatch"}),
     "LOCAL_MAC": frozenset({TWINS}),
     "UDP_CSUM": frozenset({"outer-udp-csum-bad"}),
@@ -98,7 +101,10 @@ BY_REASON: Mapping[str, frozenset[str]] = {
     "PKT_TOO_BIG": frozenset(
         {"pod-mtu-too-big", "uplink-mtu-lowered-late", "ipv6-underlay-mtu-70"}
     ),
-    "QDISC_DROP": frozenset({"uplink-down", "veth-down", "veth-detached", "cni0-down"}),
+    "QDISC_DROP": frozenset(
+        {"uplink-down", "veth-down", "veth-detached", "cni0-down", "own-flannel1-down"}
+        | {"routes-lost"}
+    ),
     "TC_INGRESS": frozenset({"raw-or-tc-drop"}),
     "TC_EGRESS": frozenset({"raw-or-tc-drop"}),
     "XDP": frozenset({"raw-or-tc-drop"}),

@@ -5,7 +5,7 @@ from tracer.core.expect import expectation
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.entries import NO_PEER_REPAIRS
 from tracer.core.rules.fingerprints import disowned, ended_unrouted
-from tracer.core.rules.routes import on_its_way, route_words
+from tracer.core.rules.on_way import on_its_way, route_words
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.state import FdbEntry, Link

@@ -4,7 +4,7 @@ from tracer.core.case import WayView
 from tracer.core.rules import proof, remedies
 from tracer.core.rules.fingerprints import ended_unrouted, peer_fdb
 from tracer.core.rules.neighbourhood import cannot_come_up
-from tracer.core.rules.routes import on_its_way, route_words
+from tracer.core.rules.on_way import on_its_way, route_words
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
 from tracer.model.observation import Device

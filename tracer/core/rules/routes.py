@@ -7,13 +7,14 @@ from tracer.core.rules import proof, remedies
 from tracer.core.rules.backend import backends_differ
 from tracer.core.rules.entries import NO_PEER_REPAIRS
 from tracer.core.rules.fingerprints import disowned, ended_unrouted, peer_fdb, permanent
+from tracer.core.rules.no_device import lost_with_device
+from tracer.core.rules.on_way import on_its_way, route_words
 from tracer.model.diagnosis import Evidence, Finding, Severity
 from tracer.model.examination import Step
+from tracer.model.packet import Net
 from tracer.model.state import Link
 
 STEP = Step.ROUTES
-
-MAIN = 254
 
 
 def routes_lost(way: WayView) -> Finding | None:
@@ -22,15 +23,21 @@ def routes_lost(way: WayView) -> Finding | None:
     The kernel removes a device's routes when the device goes down; flanneld does not write them
     again (flannel #869, #1759; from v0.27.4 it makes a deleted device again, but empty).
     """
-    if not way.crosses or on_its_way(way) or backends_differ(way):
+    if not way.crosses or backends_differ(way):
         return None
+    gone = lost_with_device(way)
+    if gone is not None or on_its_way(way):
+        return gone
     vtep, lease = way.sender_vtep, way.receiver_lease
     if vtep is None or not vtep.up:
         return None
     if lease.defect is not None or disowned(way):
         # Peers that ignore a lease have no route to lose; a peer removed whole is no lost route.
         return None
-    cidr = lease.pod_cidr or way.dst
+    return _finding(way, vtep, lease.pod_cidr or way.dst)
+
+
+def _finding(way: WayView, vtep: Link, cidr: Net) -> Finding:
     direct = _direct(way)
     expected = direct or f"via {_network(cidr)} dev {vtep.ifname} onlink"
     return Finding(
@@ -79,35 +86,6 @@ def _routes(way: WayView, expected: str) -> tuple[Evidence, Evidence]:
         Evidence(label="expected", value=expected, source=f"lease of {way.receiver}"),
         Evidence(label="actual", value=actual, source=f"{way.sender} routes", differs=True),
     )
-
-
-def on_its_way(way: WayView) -> bool:
-    """The sender's tables answer with something other than "no route" or the default route."""
-    route, lease = way.route.route, way.receiver_lease
-    if way.crossing is not None:
-        return True
-    if route is None:
-        # A policy rule that refuses is somebody's decision, not a loss.
-        return way.route.kind != "none"
-    if route.gateway is not None and route.gateway == lease.public_ip:
-        return True
-    if route.kind != "unicast" or route.table != MAIN:
-        return True
-    cidr = lease.pod_cidr
-    shorter = ip_network(route.destination).prefixlen
-    return cidr is not None and shorter >= ip_network(cidr, strict=False).prefixlen
-
-
-def route_words(way: WayView) -> str:
-    """The sender's route for these packets, as `ip route` prints it; `none`: there is none."""
-    route = way.route.route
-    if route is None:
-        return "none"
-    link = way.sender_tables.link(route.ifindex) if route.ifindex is not None else None
-    words = ["default" if route.destination in ("0.0.0.0/0", "::/0") else route.destination]
-    words += ["via", route.gateway] if route.gateway is not None else []
-    words += ["dev", link.ifname] if link is not None else []
-    return " ".join(words)
 
 
 def _history(way: WayView, vtep: Link) -> tuple[Evidence, ...]:
