@@ -24,7 +24,7 @@ UNSEEN = {
 them. Or traffic alone does not tell one from what mends itself."""
 
 SELDOM_S = 30.0
-LATE_S = {"podcidr-not-assigned": 60.0, "underlay-mtu-blackhole": 10.0}
+LATE_S = {"podcidr-not-assigned": 60.0, "underlay-mtu-blackhole": 2.0}
 PATIENCE_S = 10.0
 """More than what is to be reached: the machine may be busy. Times are judged by the report."""
 

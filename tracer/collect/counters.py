@@ -18,6 +18,7 @@ KINDS = (
 )  # fmt: skip
 """enum kind: bits of a record's `reason`."""
 
+_INDEX = struct.Struct("=I")
 _ROOM_FOR_KINDS = 16
 TALLIES_SIZE = 24 * len(HOOKS)
 DEVIATIONS_SIZE = 16 * _ROOM_FOR_KINDS
@@ -100,6 +101,11 @@ class Counting:
                 self._pieces[number] = now
                 found += self._changed_of(number * PIECE, *piece, slots)
         return found
+
+    def of(self, slot: int, slots: Slots) -> SlotCounts:
+        """One, whether or not it counted."""
+        key = _INDEX.pack(slot)
+        return _slot(slot, slots.peer(slot), self._tallies.get(key), self._deviated.get(key))
 
     def _changed_of(
         self, slot: int, tallied: bytes, deviated: bytes, slots: Slots

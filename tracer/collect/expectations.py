@@ -66,6 +66,10 @@ class Expectations:
         """Whose slot it is, or was when last it was used."""
         return self._peers.get(slot)
 
+    def slot(self, subnet: Net) -> int | None:
+        """That of a lease that is held; None: no lease has that subnet."""
+        return self._slots.get(subnet)
+
     def used(self) -> int:
         """Slots at the front of the maps that have ever been anybody's, NO_LEASE among them."""
         return max(self._peers, default=NO_LEASE) + 1

@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tracer.collect import counters, grace, hooks, run_time, symbols
 from tracer.collect.closing import Closing
@@ -15,6 +15,7 @@ from tracer.collect.watch_program import loaded
 from tracer.core.held import Held
 from tracer.core.totals import SlotCounts
 from tracer.model.observation import AttachedPoint, Device
+from tracer.model.packet import Net
 
 RING_BYTES = 1 << 20
 LEAST_SLOTS = 256
@@ -142,6 +143,11 @@ class Holding(Closing):
     def changed(self) -> list[SlotCounts]:
         """The counters of those slots of which anything was counted since the last call."""
         return self._counting.changed(self._expectations)
+
+    def counted_of(self, subnets: Iterable[Net]) -> list[SlotCounts]:
+        """The counters of those leases that are held."""
+        slots = (self._expectations.slot(subnet) for subnet in subnets)
+        return [self._counting.of(one, self._expectations) for one in slots if one is not None]
 
     def counted(self) -> list[Counted]:
         """The counters of every slot that is or was somebody's, and that of NO_LEASE first."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tracer.model.diagnosis import Finding
+from tracer.model.watch import Happening
 
 S = 1_000_000_000
 
@@ -32,6 +33,11 @@ class Event(NamedTuple):
     """`FDB entry of node-b replaced`."""
     about: frozenset[str]
     """Names, addresses, MACs and devices that are concerned: what evidence may quote."""
+
+    def of(self, node: str) -> Happening:
+        """As it is said; empty `node`: in the API."""
+        about = tuple(sorted(self.about))
+        return Happening(node=node, time_ns=self.time_ns, what=self.what, about=about)
 
 
 class Events:

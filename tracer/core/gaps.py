@@ -1,35 +1,22 @@
 """Packets that pass one hook and not the next, by counters: exact, and late by one period.
 
 What was counted at the first hook some time before the second one's counter was read must have
-passed that, too; what may still be under way is no gap.
+passed that, too; what may still be under way is no gap. Between nodes both are read more often than
+once a period (glimpses): where only a part is lost, that shows so much the sooner.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from tracer.core.ledger import Ledger, Peer
+from tracer.core.missing import Missing
+from tracer.model.glimpse import Glimpse
 from tracer.model.packet import Net
 from tracer.model.watch import HOOKS, Gap
-
-WELL = 1
-"""Periods with traffic and without a further loss after which a gap is over. What comes back soon
-is damped where findings are (core/standing.py)."""
-
-TRANSIT_NS = 300_000_000
-"""What was counted so long before must have arrived; also how far clocks may be misjudged."""
-
-GUESSES = 3
-"""Of what was missing when two nodes were first heard of while they counted: the least holds."""
-
-READINGS = 8
-"""Of the sender's counter that are remembered: the receiver may be heard seconds later."""
 
 SETTLES_NS = 2_000_000_000
 """After a change of a node's lease: meanwhile one node counts its packets as nobody's, and another
 as its."""
-
-FORGOTTEN_NS = 120_000_000_000
-"""Without traffic nobody can say."""
 
 _WITHIN = (("uplink_in", "vtep_in"), ("vtep_out", "uplink_out"))
 """Pairs between which nothing that is well is lost: neither a policy's drops nor what the node
@@ -56,81 +43,12 @@ class _Pair(NamedTuple):
     peer: str
 
 
-class _Count:
-    """One pair's."""
-
-    __slots__ = (
-        "_guesses", "_lost_before", "arrived", "begun", "first", "first_ns", "found_out", "known",
-        "last_ns", "missing", "most", "passed", "sent", "well",
-    )  # fmt: skip
-
-    def __init__(self, first: int | None) -> None:
-        """`first`: what was missing when both began to count; None: they were found counting."""
-        self.sent: list[tuple[int, int]] = []
-        """When the sender's counter was read, by our clock, and what it said."""
-        self.begun = self.passed = 0
-        self.arrived: int | None = None
-        self.first, self.found_out = first or 0, first is not None
-        self._guesses: list[int] = []
-        self._lost_before = 0
-        """What was missing when it last rested, all of it."""
-        self.most = self.known = self.first
-        """The most that ever was missing, and of it what is no news."""
-        self.well = WELL
-        self.missing = 0
-        self.first_ns = self.last_ns = 0
-
-    @property
-    def total(self) -> int:
-        """Missing since we began: exact whenever the flow rests."""
-        return self._lost_before + self.most - self.first
-
-    def send(self, passed: int, now: int) -> None:
-        """The sender's counter was read now, by our clock."""
-        self.sent.append((now, passed))
-        del self.sent[:-READINGS]
-        if not self.found_out and self.arrived is not None:
-            # read after the receiver's: so much was missing then, or under way
-            self._guesses.append(passed - self.arrived)
-            if len(self._guesses) >= GUESSES:
-                self.first = self.most = self.known = min(self._guesses)
-                self.found_out = True
-
-    def rest(self) -> None:
-        """Begin anew: what was missing until now is no news."""
-        self._lost_before, self.most = self.total, self.first
-        self.sent.clear()
-        self.arrived, self.found_out, self.missing = None, False, 0
-        self._guesses.clear()
-
-    def look(self, arrived: int, now: int, period: int) -> None:
-        """The receiver's counter was read now, by our clock."""
-        earlier = [passed for time, passed in self.sent if time <= now - TRANSIT_NS]
-        grew, self.arrived = arrived > (self.arrived or 0), arrived
-        if not earlier or not self.found_out:
-            return
-        before, self.passed = self.passed, earlier[-1]
-        deficit = self.passed - arrived
-        self.most = max(self.most, deficit)
-        if deficit > self.known:
-            if not self.missing:
-                self.begun, self.first_ns = before, now - period
-            self.missing += deficit - self.known
-            self.known, self.last_ns, self.well = deficit, now, 0
-        elif grew:
-            self.well += 1
-        if self.missing and (self.well >= WELL or now - self.last_ns > FORGOTTEN_NS):
-            self.missing = 0
-            # of what was lost until now the last shows only when the flow rests: no new gap
-            self.known = max(self.known, self.sent[-1][1] - arrived)
-
-
 class Gaps:
     """Between the hooks of each node, and between the nodes that are watched together."""
 
     def __init__(self) -> None:
-        self._counts: dict[_Pair, _Count] = {}
-        self._joined: dict[frozenset[str], list[_Count]] = {}
+        self._counts: dict[_Pair, Missing] = {}
+        self._joined: dict[frozenset[str], dict[_Pair, Missing]] = {}
         """Two nodes -> those between them, both ways."""
         self._moved: dict[str, frozenset[Peer]] = {}
         """Node -> peers whose packets moved in its last period."""
@@ -182,18 +100,27 @@ class Gaps:
             arrived = _total(ledger, (peer, pair.seen), pair.before)
             if pair.sender == pair.receiver:
                 arrived += _freed(ledger, (peer, pair.seen))
-            self._of(pair, ledgers).look(arrived, now, int(ledger.period_s * 1e9))
+            self._of(pair, ledgers).end(arrived, now)
         self._heard.add(node)
         for pair in _within(node, recent - moved):
             # it rests: what it begins with again is what it has counted until now
             if not self._counts[pair].missing:
                 del self._counts[pair]
 
+    def glimpse(self, of: Glimpse, offset: int) -> None:
+        """What a node has sent, and what has come in. `offset`: from its clock to ours."""
+        for one in of.passed:
+            for pair, count in self._joined.get(frozenset((of.node, one.peer)), {}).items():
+                if (pair.sender, pair.sees) == (of.node, one.subnet):
+                    count.send(one.out, of.until_ns + offset)
+                elif (pair.receiver, pair.seen) == (of.node, one.subnet):
+                    count.look(one.into, of.time_ns + offset)
+
     def _rest(self, now: int) -> None:
         """What two nodes count with one lease and with another is not compared."""
         for two, counts in self._joined.items() if self._changed else ():
             if not two.isdisjoint(self._changed):
-                for count in counts:
+                for count in counts.values():
                     count.rest()
         self._changed = {
             node: since for node, since in self._changed.items() if now < since + SETTLES_NS
@@ -207,7 +134,7 @@ class Gaps:
             if count.missing and pair.sender == pair.receiver == node
         )
 
-    def _of(self, pair: _Pair, ledgers: Mapping[str, Ledger]) -> _Count:
+    def _of(self, pair: _Pair, ledgers: Mapping[str, Ledger]) -> Missing:
         """One that is new began with what both counted until their last period, if they did."""
         count = self._counts.get(pair)
         if count is None:
@@ -220,9 +147,10 @@ class Gaps:
                 if pair.sender == pair.receiver:
                     known = _freed(receiver, (peer, pair.seen))
                     first -= max(0, known - receiver.freed.get((peer, pair.seen), 0))
-            count = self._counts[pair] = _Count(first)
-            if pair.sender != pair.receiver:
-                self._joined.setdefault(frozenset((pair.sender, pair.receiver)), []).append(count)
+            between = pair.sender != pair.receiver
+            count = self._counts[pair] = Missing(first, glimpsed=between)
+            if between:
+                self._joined.setdefault(frozenset((pair.sender, pair.receiver)), {})[pair] = count
         return count
 
     def gaps(self) -> tuple[Gap, ...]:
@@ -246,7 +174,7 @@ class Gaps:
     def lost(self, node: str, peer: str) -> int | None:
         """Packets lost between two nodes, both ways, since both are watched; None: one is not."""
         found = self._joined.get(frozenset((node, peer)))
-        return sum(count.total for count in found) if found else None
+        return sum(count.total for count in found.values()) if found else None
 
 
 def _within(node: str, peers: Iterable[Peer]) -> Iterator[_Pair]:

@@ -41,6 +41,10 @@ class Totals:
         """The slots of the next counts are other programs', which began at zero."""
         self._slots = {}
 
+    def of(self, peer: Peer) -> PeerCounts | None:
+        """All until the last take; None: nothing."""
+        return self._peers.get(peer)
+
     def take(self, counts: Iterable[SlotCounts]) -> tuple[PeerCounts, ...]:
         """The totals of those peers of whom something was counted since."""
         changed: dict[Peer, PeerCounts] = {}

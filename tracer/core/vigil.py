@@ -28,6 +28,7 @@ from tracer.core.under_way import UnderWay
 from tracer.model.bundle import FORMAT, Bundle, Trouble
 from tracer.model.cluster import ClusterState, FlannelPod, NetConf, Node, Pod
 from tracer.model.diagnosis import Finding, Severity
+from tracer.model.glimpse import Glimpse
 from tracer.model.lease import Lease
 from tracer.model.message import FromAgent, Ready
 from tracer.model.observation import Observation
@@ -141,6 +142,9 @@ class Vigil:
             self.ledgers[node].take(message)
             self.gaps.take(node, self.ledgers, self._subnets(), self._offsets.now)
             self._counted = True
+        elif isinstance(message, Glimpse):
+            self._offsets.hear(node, message.until_ns, now)
+            self.gaps.glimpse(message, self._offsets.now[node])
         elif isinstance(message, Deviant):
             self.ledgers[node].record(message)
             self._counted = True
@@ -236,10 +240,7 @@ class Vigil:
 
     def _happen(self, node: str, events: Sequence[Event]) -> None:
         self._events.add(events)
-        self._happened.extend(
-            Happening(node=node, time_ns=one.time_ns, what=one.what, about=tuple(sorted(one.about)))
-            for one in events
-        )
+        self._happened.extend(one.of(node) for one in events)
 
     def _watched(self, now: int) -> Watched:
         happened = [one for one in self._happened if now - one.time_ns <= 60_000_000_000]

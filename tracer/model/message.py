@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from tracer.model.cluster import NetConf, Node
+from tracer.model.glimpse import Glimpse
 from tracer.model.health import Health
 from tracer.model.lease import Lease
 from tracer.model.observation import AttachedPoint, Observation
@@ -70,6 +71,8 @@ class Hold(Message, frozen=True, kw_only=True):
     """One packet in so many is a sample; 0: none; None: as many as may cost `most`."""
     most: float = 0.01
     """The part of one CPU that the programs may take."""
+    beside: tuple[str, ...] = ()
+    """Nodes that are watched together with this one, of which glimpses are wanted."""
     often: bool = False
     """Something is wrong: look often, so that it is seen mended."""
 
@@ -172,6 +175,7 @@ FromAgent: TypeAlias = (
     | Ready
     | Observation
     | Counts
+    | Glimpse
     | Deviant
     | News
     | Sent

@@ -1,6 +1,6 @@
 """The programs at a node's devices: compiled anew, attached, and left, as the node changes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tracer.collect.closing import Closing
@@ -10,9 +10,11 @@ from tracer.collect.holding import Holding
 from tracer.collect.layout import FREED, RECORD, RawRecord
 from tracer.collect.shape import Shape, shape
 from tracer.core.held import Held
-from tracer.core.totals import Totals
+from tracer.core.totals import SlotCounts, Totals
+from tracer.core.whose import Peer
 from tracer.errors import FlantraceError
 from tracer.model.observation import AttachedPoint, Observation
+from tracer.model.packet import Net
 from tracer.model.watch import DropCount, Kind, PeerCounts
 
 ROOM = 2
@@ -42,7 +44,7 @@ class Eyes(Closing):
         self._held: Held | None = None
         self._convert: Converter | None = None
         self._totals = Totals()
-        self._unsaid: tuple[PeerCounts, ...] = ()
+        self._unsaid: dict[Peer, PeerCounts] = {}
         self._drops: dict[_DropKey, int] = {}
         self._drops_before: dict[_DropKey, int] = {}
         self._lost = self._untold = 0
@@ -119,10 +121,23 @@ class Eyes(Closing):
         """The totals that changed."""
         if self.holding is None:
             return ()
-        changed = {(one.peer, one.subnet): one for one in self._unsaid}
-        self._unsaid = ()
-        fresh = self._totals.take(self.holding.changed())
-        return tuple((changed | {(one.peer, one.subnet): one for one in fresh}).values())
+        self._take(self.holding.changed())
+        changed, self._unsaid = self._unsaid, {}
+        return tuple(changed.values())
+
+    def glimpse(self, peers: Sequence[tuple[str, Net]]) -> Iterator[tuple[str, Net, PeerCounts]]:
+        """Those peers' totals, as far as anything was counted. The next counts have them, too."""
+        if self.holding is None:
+            return
+        self._take(self.holding.counted_of(subnet for _, subnet in peers))
+        for node, subnet in peers:
+            total = self._totals.of((node, subnet))
+            if total is not None:
+                yield node, subnet, total
+
+    def _take(self, counts: Iterable[SlotCounts]) -> None:
+        """The newest total of each peer counts."""
+        self._unsaid |= {(one.peer, one.subnet): one for one in self._totals.take(counts)}
 
     def drops(self) -> tuple[DropCount, ...]:
         """The totals that changed."""
@@ -159,7 +174,7 @@ class Eyes(Closing):
         old = self.holding
         if old is not None:
             old.replaced_by(fresh)
-            self._unsaid = (*self._unsaid, *self._totals.take(old.changed()))
+            self._take(old.changed())
             self._drops_before = self._dropped()
             self._lost, self._untold = self.lost()
             old.close()

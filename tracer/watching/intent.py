@@ -14,6 +14,9 @@ from tracer.watching.cluster import CONF, FLANNEL, NODES, PODS, Told
 TOLD_S = 0.1
 """Changes of the API are handed to the nodes together, this long after the first."""
 
+MOST_BESIDE = 16
+"""Of more nodes that are watched together no glimpses are wanted: what is lost shows later."""
+
 RUNNING = ("Pending", "Running")
 
 
@@ -92,6 +95,10 @@ class Intent:
         known = self._vigil.known
         return self._hold(node, known.nodes.values(), (), known.conf_text)
 
+    def _beside(self, node: str) -> tuple[str, ...]:
+        others = tuple(one for one in self._vigil.nodes if one != node)
+        return others if len(others) <= MOST_BESIDE else ()
+
     def _want(self) -> None:
         self.due = min(self.due, time.monotonic() + TOLD_S)
 
@@ -113,5 +120,6 @@ class Intent:
             ),
             one_in=self._options.one_in,
             most=self._options.most,
+            beside=self._beside(node),
             often=self._often,
         )

@@ -19,10 +19,11 @@ from tracer.model.message import FromAgent, Hold, Problem, Ready
 from tracer.model.observation import AttachedPoint
 from tracer.model.packet import Ip
 from tracer.model.state import Link, NodeState, Route
-from tracer.model.watch import Happening, News
+from tracer.model.watch import News
 from tracer.watching import tables
 from tracer.watching.counting import counted
 from tracer.watching.eyes import Eyes
+from tracer.watching.glimpses import Glimpses
 from tracer.watching.looks import ODD_S, Looks
 from tracer.watching.sampling import Sampling
 from tracer.watching.telling import Telling
@@ -76,6 +77,7 @@ class NodeWatch(Closing):
         self._netns = 0
         self._mirror: Mirror | None = None
         self._teller: Teller | None = None
+        self._glimpses = Glimpses(node, say)
         self._telling = Telling(self._whose, say)
         self._told_state = False
         self._said: set[str] = set()
@@ -100,6 +102,7 @@ class NodeWatch(Closing):
         changes = self._known.take(hold.nodes, hold.gone, hold.net_conf)
         self._learn(changes)
         self._looks.often = hold.often
+        self._glimpses.beside = hold.beside
         if self._sampling is None:
             self._sampling = Sampling(hold.one_in, hold.most)
         if hold.pods != self._pods:
@@ -120,7 +123,8 @@ class NodeWatch(Closing):
     def due(self) -> float:
         """Until when to wait, by CLOCK_MONOTONIC, in seconds."""
         sampling = self._sampling.due() if self._sampling is not None else float("inf")
-        return min(self._looks.due(), self._period_ends, self._read_at, sampling)
+        ends = min(self._period_ends, self._glimpses.due)
+        return min(self._looks.due(), ends, self._read_at, sampling)
 
     def step(self) -> None:
         """Whatever is due."""
@@ -134,6 +138,7 @@ class NodeWatch(Closing):
             self._sampling.tend(now)
             if self._sampling.trouble is not None:
                 self._trouble(self._sampling.trouble)
+        self._glimpses.tend(now, self._eyes, self._known)
         if now >= self._period_ends:
             self._end_period(now)
 
@@ -245,17 +250,7 @@ class NodeWatch(Closing):
                 self._call(notice)
         self._compare(self._mirror)
         if happened:
-            self._say(
-                News(
-                    happened=tuple(
-                        Happening(
-                            node=self.node, time_ns=one.time_ns, what=one.what,
-                            about=tuple(sorted(one.about)),
-                        )
-                        for one in happened
-                    )
-                )
-            )  # fmt: skip
+            self._say(News(happened=tuple(one.of(self.node) for one in happened)))
 
     def _compare(self, mirror: Mirror) -> None:
         """Entries that are unlike the leases since the last look, and such as are right again."""
