@@ -67,6 +67,7 @@ def watch(nodes: tuple[str, ...], **words: object) -> int:
     is counted. Ends at Ctrl-C or SIGTERM; SIGHUP reads everything anew. The exit code is 0; with
     --for it is 1 where a finding is open at the end, and 3 where a node was not watched.
     """
+    from tracer.watching.here import HereWay
     from tracer.watching.watcher import Watcher
 
     how = _how(words)
@@ -78,6 +79,8 @@ def watch(nodes: tuple[str, ...], **words: object) -> int:
         from tracer.cli.watching import say_trouble
 
         watcher = Watcher(api, way, names, how, outlets, say_trouble)
+        if isinstance(way, HereWay):
+            way.known = watcher.vigil.known
         with _signals(watcher):
             watcher.run(lasts)
         return _exit_code(watcher) if lasts is not None else 0

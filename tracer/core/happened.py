@@ -27,10 +27,13 @@ class Teller:
         self.see(state)
         self._peers: dict[str, str] = {}
 
+        self._names = 0
+        """When it knew the first leases."""
+
     @property
-    def names(self) -> int:
-        """How many MACs, addresses and subnets it knows, those of earlier leases among them."""
-        return len(self._peers)
+    def learnt(self) -> int:
+        """MACs, addresses and subnets since the first leases: mostly, earlier ones are over."""
+        return len(self._peers) - self._names
 
     def see(self, state: NodeState) -> None:
         """The devices as they are."""
@@ -44,6 +47,7 @@ class Teller:
         for lease in leases:
             for thing in _of(lease):
                 self._peers[thing] = lease.node
+        self._names = self._names or len(self._peers)
 
     def news(self, time_ns: int, gone: bool, entry: Entry) -> Event | None:
         """One change of the node's network; None: the overlay is not concerned."""

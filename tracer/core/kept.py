@@ -15,8 +15,8 @@ from tracer.model.observation import AttachedPoint, Direction, Observation
 from tracer.model.sampled import Sampled
 from tracer.model.watch import Counts
 
-MOST_OBSERVATIONS = 10_000
-"""Packets that are kept for the next segment."""
+MOST_OBSERVATIONS = 8_000
+"""Packets that are kept for the next segment: of half a minute, as many as are told of at most."""
 
 SILENT_NS = 5_000_000_000
 """A node that counted nothing for so long, while others did, was not watched."""

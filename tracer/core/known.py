@@ -20,7 +20,9 @@ class LeaseChange(NamedTuple):
 class Known:
     """All nodes and flannel's configuration, as far as they have been heard of."""
 
-    def __init__(self) -> None:
+    def __init__(self, like: "Known | None" = None) -> None:
+        """`like`: another one in this process, whose leases are taken over where it has them."""
+        self._like = like
         self.nodes: dict[str, Node] = {}
         self.conf_text: NetConf | None = None
         self.conf: NetConfRead | None = None
@@ -46,10 +48,17 @@ class Known:
             fresh = self.nodes  # what a lease without vxlan's data means depends on the others
         for name, node in fresh.items():
             before.setdefault(name, self._leases.get(name, ()))
-            self._leases[name] = leases_of(node, vxlan=bool(self._vxlan))
+            read = self._read_already(node)
+            self._leases[name] = read or leases_of(node, vxlan=bool(self._vxlan))
         for name in before:
             self._peers.pop(name, None)
         return [one for name, old in before.items() for one in self._differences(name, old)]
+
+    def _read_already(self, node: Node) -> tuple[Lease, ...]:
+        like = self._like
+        if like is None or like.nodes.get(node.name) is not node:
+            return ()
+        return like.leases_of(node.name) if bool(like._vxlan) is bool(self._vxlan) else ()
 
     @property
     def vxlan_ports(self) -> frozenset[int]:

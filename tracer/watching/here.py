@@ -11,9 +11,10 @@ import time
 
 from tracer import __version__
 from tracer.collect.transport import Sink, StreamEnd
+from tracer.core.known import Known
 from tracer.errors import FlantraceError
 from tracer.model.bundle import Trouble
-from tracer.model.message import PROTOCOL, Hello, Hold, Stop, ToAgent
+from tracer.model.message import PROTOCOL, FromAgent, Hello, Hold, Stop, ToAgent
 from tracer.watching.node import NodeWatch
 
 
@@ -22,10 +23,12 @@ class HereWay:
 
     where = "this node"
     patience_s = 0.0
+    known: Known | None = None
+    """Of whoever watches: thousands of leases need not be there twice."""
 
     def open(self, node: str, sink: Sink) -> HereChannel:
         """Begin to watch. What fails later arrives at the sink as the stream's end."""
-        return HereChannel(node, sink)
+        return HereChannel(node, sink, self.known)
 
     def close(self) -> tuple[Trouble, ...]:
         """Nothing outlives the channels."""
@@ -35,8 +38,9 @@ class HereWay:
 class HereChannel:
     """One watch in a thread of its own, in the network namespace of whoever opens it."""
 
-    def __init__(self, node: str, sink: Sink) -> None:
+    def __init__(self, node: str, sink: Sink, known: Known | None = None) -> None:
         self._node = node
+        self._known = known
         self._sink = sink
         self._orders: queue.SimpleQueue[ToAgent] = queue.SimpleQueue()
         self._wakes, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -80,13 +84,16 @@ class HereChannel:
             self._node,
             Hello(protocol=PROTOCOL, version=__version__, node=self._node, pid=os.getpid()),
         )
-        with NodeWatch(self._node, lambda message: self._sink(self._node, message)) as watch:
+        with NodeWatch(self._node, self._say, self._known) as watch:
             while self._obey(watch):
                 wait = max(0.0, watch.due() - time.monotonic())
                 select.select([self._wakes, *watch.files()], [], [], wait)
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakes, 4096)
                 watch.step()
+
+    def _say(self, message: FromAgent) -> None:
+        self._sink(self._node, message)
 
     def _obey(self, watch: NodeWatch) -> bool:
         while True:

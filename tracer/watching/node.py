@@ -47,9 +47,8 @@ PODS_EACH_S = 5.0
 AGAIN_S = 30.0
 """Between attempts to load programs where the kernel refuses."""
 
-MOST_NAMES = 12
-"""MACs, addresses and subnets of one node that are remembered, those of earlier leases among them:
-so many on average."""
+MOST_LEARNT = 2000
+"""MACs, addresses and subnets that are remembered beside those of leases: of earlier ones."""
 
 A_FEW = 8
 """Peers by the way to whom the uplink is found."""
@@ -58,11 +57,16 @@ A_FEW = 8
 class NodeWatch(Closing):
     """Says: news, records, a state when there is reason, and counts at each period's end."""
 
-    def __init__(self, node: str, say: Callable[[FromAgent], None]) -> None:
-        """Must be made and used in the node's namespace. OSError: rtnetlink is refused."""
+    def __init__(
+        self, node: str, say: Callable[[FromAgent], None], known: Known | None = None
+    ) -> None:
+        """Must be made and used in the node's namespace. OSError: rtnetlink is refused.
+
+        `known`: what whoever gives the orders knows already, if that is in this process.
+        """
         self.node = node
         self._say = say
-        self._known = Known()
+        self._known = Known(like=known)
         self._whose = Whose(node)
         self._eyes = Eyes(node, self._trouble)
         self._notices, self._pod_notices = Notices(), PodNotices()
@@ -154,7 +158,7 @@ class NodeWatch(Closing):
         took = time.monotonic() - began
         known, self._vteps, self._netns = self._known, vteps_of(state), state.netns
         self._mirror = mirror
-        if self._teller is None or self._teller.names > len(known.nodes) * MOST_NAMES:
+        if self._teller is None or self._teller.learnt > MOST_LEARNT:
             self._teller = Teller(state)
             self._teller.hold(known.leases())
         self._teller.see(state)

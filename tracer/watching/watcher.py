@@ -50,6 +50,7 @@ class Watcher:
         rates: bool = False,
     ) -> None:
         """`trouble`: hears what cannot be observed, once. `rates`: statuses have each peer's."""
+        memory.spare()
         self._outlets = outlets
         self._rates = rates
         self._misgivings = Misgivings(trouble)
@@ -76,7 +77,6 @@ class Watcher:
 
     def run(self, seconds: float | None = None) -> None:
         """Until it is told to leave, or for so long. CollectFailed: the API never answered."""
-        memory.spare()
         self._following.wait()
         self._intent.take()
         self.vigil.settled = True
