@@ -15,6 +15,13 @@ OFTEN_S = 1.5
 SELDOM_S = 30.0
 """While nothing calls for it."""
 
+POD_SETTLES_S = 0.6
+"""After news of a pod's device: the plugins take some hundred milliseconds."""
+
+PODS_AT_ONCE, PODS_EACH_S = 3, 5.0
+"""Looks that pods call for by what they change within themselves: a few in a row, and then no more
+than one each so often. It is theirs to do."""
+
 ODD_S = 0.5
 """How long entries may be unlike the leases: flanneld writes a few ms after it hears."""
 
@@ -30,10 +37,22 @@ class Looks:
         """When what is unlike the leases now will have been so for too long; it may be put right
         before, and calls for no look then."""
         self.often = False
+        self._pods_at = 0.0
+        """When a look was or is to be had that pods have called for."""
+        self._pods_until = 0.0
+        """Such looks are accounted for until then."""
 
     def want(self, at: float) -> None:
         """Something calls for a look, at that time or later."""
         self._wanted = min(self._wanted, at)
+
+    def want_for_pods(self, now: float) -> None:
+        """Something changed within a pod."""
+        if now >= self._pods_at:  # else one is wanted already
+            self._pods_until = max(self._pods_until, now) + PODS_EACH_S
+            rested = self._pods_until - PODS_AT_ONCE * PODS_EACH_S
+            self._pods_at = max(now + POD_SETTLES_S, rested)
+        self.want(self._pods_at)
 
     def due(self) -> float:
         """When the next one is."""

@@ -24,7 +24,7 @@ from tracer.watching import tables
 from tracer.watching.counting import counted
 from tracer.watching.eyes import Eyes
 from tracer.watching.glimpses import Glimpses
-from tracer.watching.looks import ODD_S, Looks
+from tracer.watching.looks import ODD_S, POD_SETTLES_S, Looks
 from tracer.watching.sampling import Sampling
 from tracer.watching.telling import Telling
 
@@ -35,14 +35,8 @@ READ_S = 0.15
 SETTLE_S = 0.15
 """After news, before the tables are read: a change is several entries."""
 
-POD_SETTLES_S = 0.6
-"""After news of a pod's device, the same: the plugins take some hundred milliseconds."""
-
 PODS_S = 1.0
 """After news of this node's pods: the plugins are at work."""
-
-PODS_EACH_S = 5.0
-"""Between looks that pods call for by what they change within themselves: it is theirs to do."""
 
 AGAIN_S = 30.0
 """Between attempts to load programs where the kernel refuses."""
@@ -72,8 +66,6 @@ class NodeWatch(Closing):
         self._notices, self._pod_notices = Notices(), PodNotices()
         self._pods_netns: frozenset[int | None] = frozenset()
         """By their numbers in the node's."""
-        self._pods_at = 0.0
-        """When a look was or is to be had that pods have called for."""
         self._sampling: Sampling | None = None
         self._pods: tuple[Ip, ...] = ()
         self._looks = Looks()
@@ -235,10 +227,7 @@ class NodeWatch(Closing):
     def _hear(self) -> None:
         """The kernel's news."""
         if self._pod_notices.read(self._pods_netns):
-            now = time.monotonic()
-            if now >= self._pods_at:  # else one is wanted already
-                self._pods_at = max(now + POD_SETTLES_S, self._pods_at + PODS_EACH_S)
-            self._looks.want(self._pods_at)
+            self._looks.want_for_pods(time.monotonic())
         notices, lost = self._notices.read()
         if lost:
             self._looks.want(time.monotonic())
