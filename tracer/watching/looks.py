@@ -36,6 +36,8 @@ class Looks:
         self.unsettled = float("inf")
         """When what is unlike the leases now will have been so for too long; it may be put right
         before, and calls for no look then."""
+        self.earliest = 0.0
+        """Until then all is being made anew."""
         self.often = False
         self._pods_at = 0.0
         """When a look was or is to be had that pods have called for."""
@@ -58,7 +60,8 @@ class Looks:
         """When the next one is."""
         pause = max(SHORTEST_S, min(PART * self._took, LONGEST_S))
         at_last = self._last + max(OFTEN_S if self.often else SELDOM_S, pause)
-        return min(max(min(self._wanted, self.unsettled), self._last + pause), at_last)
+        soonest = max(self.earliest, self._last + pause)
+        return min(max(min(self._wanted, self.unsettled), soonest), max(at_last, soonest))
 
     def had(self, ended: float, took: float) -> None:
         """One was had, and nothing calls for another."""

@@ -241,6 +241,9 @@ class NodeWatch(Closing):
                 happened.append(event)
             if event is not None or not isinstance(notice.entry, Route):
                 self._call(notice)
+            if notice.gone and self._is_vtep(notice.entry):
+                # flanneld deletes a device that is not as configured, and makes it at once
+                self._looks.earliest = notice.time_ns / 1e9 + ODD_S
         self._compare(self._mirror)
         if happened:
             self._say(News(happened=tuple(one.of(self.node) for one in happened)))
@@ -263,6 +266,10 @@ class NodeWatch(Closing):
         if mirror.concerns(notice.entry):
             pods = isinstance(notice.entry, Link) and not self._is_nodes(notice.entry)
             self._looks.want(notice.time_ns / 1e9 + (POD_SETTLES_S if pods else SETTLE_S))
+
+    def _is_vtep(self, entry: object) -> bool:
+        vteps = (self._vteps or {}).values()
+        return isinstance(entry, Link) and entry.ifindex in {link.ifindex for link in vteps}
 
     def _is_nodes(self, link: Link) -> bool:
         return self._teller is None or self._teller.is_nodes(link)

@@ -272,8 +272,6 @@ def test_what_a_firewall_drops_may_be_a_policys_will() -> None:
     ("reason", "caller", "headers", "rule"),
     [
         ("UDP_CSUM", "__udp4_lib_rcv", IN_B, "outer-udp-csum-bad"),
-        (None, "vxlan_rcv", IN_B, "vni-mismatch"),
-        ("VXLAN_VNI_NOT_FOUND", "vxlan_rcv", IN_B, "vni-mismatch"),
         ("VXLAN_INVALID_HDR", "vxlan_rcv", IN_B, "gbp-mismatch"),
         ("OTHERHOST", "ip_rcv_core", frame(B, A, to=OTHER_MAC), "neigh-stale-one-node"),
     ],
@@ -283,6 +281,15 @@ def test_a_reason_that_names_the_senders_fault_does_so_at_once(
 ) -> None:
     finding = only(dropping(reason, caller, headers, packets=1, last_ns=5 * S))
     assert (finding.rule, finding.node) == (rule, B)
+
+
+@pytest.mark.parametrize("reason", [None, "VXLAN_VNI_NOT_FOUND"])
+def test_a_vni_that_is_not_found_is_a_mismatch_when_it_lasts(reason: str | None) -> None:
+    """A device that goes leaves its socket for a moment."""
+    finding = only(dropping(reason, "vxlan_rcv", IN_B, packets=2, last_ns=6 * S))
+    assert (finding.rule, finding.node) == ("vni-mismatch", B)
+    dying = dropping(reason, "vxlan_rcv", IN_B, packets=2, last_ns=5 * S + S // 5)
+    assert watched(dying).findings == ()
 
 
 def test_a_drop_that_the_tables_predict_is_their_finding() -> None:

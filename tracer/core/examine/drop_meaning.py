@@ -42,6 +42,11 @@ _PEERS_OWN = {
 _WRAPPED = frozenset({"VXLAN_VNI_NOT_FOUND", "VXLAN_INVALID_HDR", "UDP_CSUM", "LOCAL_MAC"})
 """Those of a packet that is wrapped up still."""
 
+_A_MOMENT_NS = S
+_LEFT_BEHIND = "VXLAN_VNI_NOT_FOUND"
+"""A device that goes down or away leaves its socket, which goes a grace period later
+(drivers/net/vxlan/vxlan_core.c, vxlan_sock_release): what comes in meanwhile finds no VNI."""
+
 _A_POLICY_MAY = ("NETFILTER_DROP", "TC_INGRESS", "TC_EGRESS", "XDP")
 
 
@@ -89,7 +94,8 @@ def _of_the_peer(facts: Facts, one: Dropping, reason: str, packet: Packet | None
     vtep = vtep_name(facts, one.node, 6 if ":" in (one.subnet or "") else 4)
     rule, sentence = _PEERS_OWN[reason]
     sentence = sentence.format(peer=one.peer, here=one.node, vtep=vtep)
-    return Meaning(rule=rule, node=one.peer, sentence=sentence, device=vtep)
+    opens = reason != _LEFT_BEHIND or one.last_ns - one.first_ns >= _A_MOMENT_NS
+    return Meaning(rule=rule, node=one.peer, sentence=sentence, device=vtep, opens=opens)
 
 
 def of_gap(facts: Facts, one: Gap) -> Meaning:

@@ -88,6 +88,7 @@ BY_REASON: Mapping[str, frozenset[str]] = {
     ),
     "VXLAN_VNI_NOT_FOUND": frozenset(
         {"vni-mismatch", "port-mismatch", "vxlan-port-taken", "routes-lost"}
+        | {"own-flannel1-down", "peer-flannel1-down"}
     ),
     "VXLAN_INVALID_HDR": frozenset({"gbp-mismatch"}),
     "LOCAL_MAC": frozenset({TWINS}),
@@ -118,7 +119,7 @@ OF_THIS_NODE = frozenset(
 )
 """Reasons of which the cause sits where the packet is freed."""
 
-IN_BETWEEN = frozenset(
+IN_BETWEEN = frozenset(ROUTES) | frozenset(
     {"uplink-down", "port-mismatch", "underlay-mtu-blackhole", "uplink-mtu-lowered-late"}
     | {"ipv6-underlay-mtu-70", "public-ip-nat", "wrong-interface", LIVE, DEAD, MOVED}
     | {"public-ip-duplicate", TWINS, "cloud-sg-8472", "nsx-intercepts-8472", *_LEASELESS}
