@@ -38,8 +38,8 @@ def test_pods_that_change_all_the_time_do_not_call_for_looks_all_the_time() -> N
 def test_while_a_device_is_made_anew_there_is_no_look() -> None:
     looks = Looks()
     looks.had(100.0, 0.01)
+    looks.want_not_before(101.5)
     looks.want(101.0)
-    looks.earliest = 101.5
     assert had(looks) == 101.5
     looks.want(103.0)
     assert had(looks) == 103.0

@@ -36,8 +36,7 @@ class Looks:
         self.unsettled = float("inf")
         """When what is unlike the leases now will have been so for too long; it may be put right
         before, and calls for no look then."""
-        self.earliest = 0.0
-        """Until then all is being made anew."""
+        self._earliest = 0.0
         self.often = False
         self._pods_at = 0.0
         """When a look was or is to be had that pods have called for."""
@@ -47,6 +46,11 @@ class Looks:
     def want(self, at: float) -> None:
         """Something calls for a look, at that time or later."""
         self._wanted = min(self._wanted, at)
+
+    def want_not_before(self, at: float) -> None:
+        """Something calls for a look, and none is of use earlier, whatever else calls for one."""
+        self._earliest = at
+        self.want(at)
 
     def want_for_pods(self, now: float) -> None:
         """Something changed within a pod."""
@@ -60,7 +64,7 @@ class Looks:
         """When the next one is."""
         pause = max(SHORTEST_S, min(PART * self._took, LONGEST_S))
         at_last = self._last + max(OFTEN_S if self.often else SELDOM_S, pause)
-        soonest = max(self.earliest, self._last + pause)
+        soonest = max(self._earliest, self._last + pause)
         return min(max(min(self._wanted, self.unsettled), soonest), max(at_last, soonest))
 
     def had(self, ended: float, took: float) -> None:

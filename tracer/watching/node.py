@@ -148,8 +148,9 @@ class NodeWatch(Closing):
             self._looks.had(time.monotonic(), time.monotonic() - began)
             return
         took = time.monotonic() - began
-        known, self._vteps, self._netns = self._known, vteps_of(state), state.netns
-        self._mirror = mirror
+        known, vteps = self._known, vteps_of(state)
+        gone = (self._vteps or {}).keys() - vteps.keys()
+        self._vteps, self._netns, self._mirror = vteps, state.netns, mirror
         if self._teller is None or self._teller.learnt > MOST_LEARNT:
             self._teller = Teller(state)
             self._teller.hold(known.leases())
@@ -160,6 +161,9 @@ class NodeWatch(Closing):
         found, _ = points(state, peers=self._few_peers(), pods=())
         self._look_at(found)
         self._looks.had(time.monotonic(), took)
+        if gone:  # flanneld deletes a device that is not as configured, and makes it at once
+            self._looks.want_not_before(time.monotonic() + ODD_S)
+            return
         self._say(self._judged(state, mirror, int((began - ODD_S) * 1e9)))
 
     def _judged(self, state: NodeState, mirror: Mirror, settled: int) -> NodeState:
@@ -241,9 +245,6 @@ class NodeWatch(Closing):
                 happened.append(event)
             if event is not None or not isinstance(notice.entry, Route):
                 self._call(notice)
-            if notice.gone and self._is_vtep(notice.entry):
-                # flanneld deletes a device that is not as configured, and makes it at once
-                self._looks.earliest = notice.time_ns / 1e9 + ODD_S
         self._compare(self._mirror)
         if happened:
             self._say(News(happened=tuple(one.of(self.node) for one in happened)))
@@ -266,10 +267,6 @@ class NodeWatch(Closing):
         if mirror.concerns(notice.entry):
             pods = isinstance(notice.entry, Link) and not self._is_nodes(notice.entry)
             self._looks.want(notice.time_ns / 1e9 + (POD_SETTLES_S if pods else SETTLE_S))
-
-    def _is_vtep(self, entry: object) -> bool:
-        vteps = (self._vteps or {}).values()
-        return isinstance(entry, Link) and entry.ifindex in {link.ifindex for link in vteps}
 
     def _is_nodes(self, link: Link) -> bool:
         return self._teller is None or self._teller.is_nodes(link)
