@@ -29,6 +29,8 @@ class Known:
         self._leases: dict[str, tuple[Lease, ...]] = {}
         self._peers: dict[str, tuple[HeldPeer, ...]] = {}
         self._vxlan: set[str] = set()
+        self._read_as = False
+        """What leases without vxlan's data were read as: set when all of them are, for `like`."""
 
     def take(
         self, nodes: Iterable[Node], gone: Iterable[str] = (), conf: NetConf | None = None
@@ -50,6 +52,7 @@ class Known:
             before.setdefault(name, self._leases.get(name, ()))
             read = self._read_already(node)
             self._leases[name] = read or leases_of(node, vxlan=bool(self._vxlan))
+        self._read_as = bool(self._vxlan)
         for name in before:
             self._peers.pop(name, None)
         return [one for name, old in before.items() for one in self._differences(name, old)]
@@ -58,7 +61,7 @@ class Known:
         like = self._like
         if like is None or like.nodes.get(node.name) is not node:
             return ()
-        return like.leases_of(node.name) if bool(like._vxlan) is bool(self._vxlan) else ()
+        return like.leases_of(node.name) if like._read_as is bool(self._vxlan) else ()
 
     @property
     def vxlan_ports(self) -> frozenset[int]:
