@@ -15,7 +15,7 @@ from tracer.model.observation import AttachedPoint, Direction, Observation
 from tracer.model.sampled import Sampled
 from tracer.model.watch import Counts
 
-MOST_OBSERVATIONS = 8_000
+MOST_OBSERVATIONS = 6_500
 """Packets that are kept for the next segment: of half a minute, as many as are told of at most."""
 
 SILENT_NS = 5_000_000_000

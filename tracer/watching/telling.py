@@ -8,7 +8,7 @@ from tracer.model.message import FromAgent
 from tracer.model.watch import Deviant
 from tracer.watching.eyes import Record
 
-MOST_RECORDS = 250
+MOST_RECORDS = 200
 """Of one period, those that are told one by one; if there are more, fewer samples are."""
 
 
