@@ -10,9 +10,9 @@ from tracer.model.observation import Direction
 from tracer.model.state import NodeState
 from tracer.model.watch import Deviating, Kind
 
-SETTLES_NS = 500_000_000
-"""flanneld writes within milliseconds of a change, the programs know of it a moment later. A fault
-goes on longer than that, and so do its packets."""
+SETTLES_NS = 1_000_000_000
+"""flanneld writes within milliseconds of a change, on a busy machine within 0.7 s; the programs
+know of it a moment later. A fault goes on longer than that, and so do its packets."""
 
 REMEMBERED_NS = 300_000_000_000
 """Evidence is let go earlier."""

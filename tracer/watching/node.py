@@ -24,7 +24,7 @@ from tracer.watching import tables
 from tracer.watching.counting import counted
 from tracer.watching.eyes import Eyes
 from tracer.watching.glimpses import Glimpses
-from tracer.watching.looks import ODD_S, POD_SETTLES_S, Looks
+from tracer.watching.looks import ANEW_S, ODD_S, POD_SETTLES_S, Looks
 from tracer.watching.sampling import Sampling
 from tracer.watching.telling import Telling
 
@@ -161,8 +161,8 @@ class NodeWatch(Closing):
         found, _ = points(state, peers=self._few_peers(), pods=())
         self._look_at(found)
         self._looks.had(time.monotonic(), took)
-        if gone:  # flanneld deletes a device that is not as configured, and makes it at once
-            self._looks.want_not_before(time.monotonic() + ODD_S)
+        if gone:
+            self._looks.want_not_before(time.monotonic() + ANEW_S)
             return
         self._say(self._judged(state, mirror, int((began - ODD_S) * 1e9)))
 
