@@ -84,10 +84,13 @@ class Terminal:
     def drawn(self, wanted: str, without: str = "\0") -> str:
         """The whole screen, once one text is on it and the other is not.
 
-        It is cleared first, and the line of keys comes last.
+        It is cleared first, and the line of keys comes last. What was drawn before is passed over:
+        whoever reads one screen for each that is asked for never catches up with a lag.
         """
         until = time.monotonic() + PATIENCE_S
         while True:
+            while select.select([self.fd], [], [], 0)[0]:
+                self.raw += os.read(self.fd, 65536).decode()
             self.types(REDRAW)
             text = self.reads("? help", since=CLEAR)
             if wanted in text and without not in text:
