@@ -26,7 +26,6 @@ class Teller:
     def __init__(self, state: NodeState) -> None:
         self.see(state)
         self._peers: dict[str, str] = {}
-
         self._names = 0
         """When it knew the first leases."""
 

@@ -95,12 +95,11 @@ class Missing:
         grew, self.arrived = arrived > self.arrived, arrived
         if self.look(arrived, now) and grew and self.known == self._known_then:
             self.well += 1
-        self._known_then = self.known
         if self.missing and (self.well >= WELL or now - self.last_ns > FORGOTTEN_NS):
             self.missing = 0
             # of what was lost until now the last shows only when the flow rests: no new gap
             self.known = max(self.known, self.sent[-1][1] - arrived)
-            self._known_then = self.known
+        self._known_then = self.known
 
     def look(self, arrived: int, now: int) -> bool:
         """The receiver's counter was read now, by our clock. Whether that could be compared."""
